@@ -1,0 +1,141 @@
+"""The verbs on people: the only writer of users, patients and tokens.
+
+Every function takes ``acting_user`` by keyword (``None``: a command on the server), asks the permission table, and
+writes its ledger row in the same transaction.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.models import ApiToken, Patient, User
+from accounts.permissions import require
+from accounts.roles import Role
+from accounts.tokens import digest, new_token
+
+USER_FIELDS = ("email", "given_name", "family_name", "role", "is_active")
+PATIENT_FIELDS = ("mrn", "given_name", "family_name", "birth_date", "sex", "phone", "email", "history")
+
+
+def _apply(target: Any, changes: Mapping[str, Any], *, allowed: tuple[str, ...]) -> list[str]:
+    """Set the allowed fields and return the names of those that changed."""
+    unknown = set(changes) - set(allowed)
+    if unknown:
+        raise TypeError(f"Not fields that may be written here: {', '.join(sorted(unknown))}.")
+    changed = [name for name, value in changes.items() if getattr(target, name) != value]
+    for name in changed:
+        setattr(target, name, changes[name])
+    return changed
+
+
+@transaction.atomic
+def create_user(
+    *,
+    acting_user: User | None,
+    email: str,
+    role: Role | str,
+    given_name: str = "",
+    family_name: str = "",
+    password: str | None = None,
+) -> tuple[User, str]:
+    """Create a user; return it and its password (a fresh one-time password when none is given).
+
+    Raises:
+        ValidationError: when the address is not one or is taken, or the role does not exist.
+    """
+    if acting_user is not None:
+        require(acting_user, "user", "create")
+    user = User(email=email, role=role, given_name=given_name, family_name=family_name)
+    secret = password or secrets.token_urlsafe(12)
+    user.set_password(secret)
+    user.full_clean()
+    user.save()
+    audit.record("user.created", actor=acting_user, target=user, role=str(user.role))
+    return user, secret
+
+
+@transaction.atomic
+def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
+    """Change a user. Deactivation ends sessions (Django's backend refuses inactive users) and deletes API tokens."""
+    require(acting_user, "user", "change")
+    if user.pk == acting_user.pk and ({"role", "is_active"} & set(changes)):
+        own = {name: changes[name] for name in ("role", "is_active") if name in changes}
+        if any(getattr(user, name) != value for name, value in own.items()):
+            from_rules = "Nobody changes their own role or deactivates themselves; ask another administrator."
+            raise PermissionError(from_rules)
+    changed = _apply(user, changes, allowed=USER_FIELDS)
+    user.full_clean()
+    if changed:
+        user.save()
+        if not user.is_active:
+            user.api_tokens.all().delete()
+        audit.record("user.changed", actor=acting_user, target=user, fields=changed)
+    return user
+
+
+@transaction.atomic
+def create_patient(*, acting_user: User | None, synthetic: bool = False, **values: Any) -> Patient:
+    """Create a patient record.
+
+    Raises:
+        ValidationError: when a value is not allowed or the MRN is taken.
+    """
+    if acting_user is not None:
+        require(acting_user, "patient", "create")
+    patient = Patient(synthetic=synthetic)
+    _apply(patient, values, allowed=PATIENT_FIELDS)
+    patient.full_clean()
+    patient.save(force_insert=True)
+    audit.record("patient.created", actor=acting_user, target=patient, patient=patient)
+    return patient
+
+
+@transaction.atomic
+def update_patient(*, acting_user: User, patient: Patient, **changes: Any) -> Patient:
+    """Change a patient record; the ledger keeps which fields changed, not their content."""
+    require(acting_user, "patient", "change")
+    changed = _apply(patient, changes, allowed=PATIENT_FIELDS)
+    patient.full_clean()
+    if changed:
+        patient.save()
+        audit.record("patient.changed", actor=acting_user, target=patient, patient=patient, fields=changed)
+    return patient
+
+
+@transaction.atomic
+def link_patient_login(*, acting_user: User | None, patient: Patient, user: User) -> None:
+    """Connect a patient's log-in with the patient's record."""
+    if acting_user is not None:
+        require(acting_user, "user", "change")
+    patient.user = user
+    patient.save(update_fields=["user"])
+    audit.record("patient.login_linked", actor=acting_user, target=patient, patient=patient)
+
+
+@transaction.atomic
+def create_token(*, acting_user: User) -> tuple[ApiToken, str]:
+    """Create an API token for oneself; return the row and the token, which is shown this once."""
+    require(acting_user, "token", "create")
+    secret = new_token()
+    token = ApiToken.objects.create(
+        user=acting_user,
+        digest=digest(secret),
+        expires_at=timezone.now() + timedelta(hours=settings.API_TOKEN_HOURS),
+    )
+    audit.record("token.created", actor=acting_user, target=token)
+    return token, secret
+
+
+@transaction.atomic
+def delete_token(*, acting_user: User, token: ApiToken) -> None:
+    require(acting_user, "token", "delete")
+    audit.record("token.deleted", actor=acting_user, target=token)
+    token.delete()

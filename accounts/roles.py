@@ -1,0 +1,44 @@
+"""The roles and what each may do, as data. ``accounts.permissions`` is the only reader."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    RADIOLOGIST = "radiologist", "Radiologist"
+    ADMINISTRATOR = "administrator", "Administrator"
+    IT_STAFF = "it_staff", "IT staff"
+    PATIENT = "patient", "Patient"
+
+
+_R, _A, _I, _P = Role.RADIOLOGIST, Role.ADMINISTRATOR, Role.IT_STAFF, Role.PATIENT
+
+TABLE: dict[str, dict[str, frozenset[Role]]] = {
+    "home": {"view": frozenset({_R, _A, _I, _P})},
+    "own_account": {"view": frozenset({_R, _A, _I, _P}), "change": frozenset({_R, _A, _I, _P})},
+    "token": {"create": frozenset({_R, _A, _I}), "delete": frozenset({_R, _A, _I})},
+    "api_schema": {"view": frozenset({_R, _A, _I})},
+    "user": {
+        "view": frozenset({_A, _I}),
+        "create": frozenset({_A, _I}),
+        "change": frozenset({_A, _I}),
+    },
+    "patient": {
+        "view": frozenset({_R, _A}),
+        "create": frozenset({_R, _A}),
+        "change": frozenset({_R, _A}),
+    },
+    "study": {"view": frozenset({_R, _A}), "create": frozenset({_R})},
+    "image": {"view": frozenset({_R, _A}), "add": frozenset({_R})},
+    "analysis": {
+        "view": frozenset({_R, _A}),
+        "retry": frozenset({_R}),
+        "cancel": frozenset({_R}),
+        "export": frozenset({_R, _A}),
+    },
+    "report": {"view": frozenset({_R, _A, _P}), "reissue": frozenset({_R})},
+    "model": {"view": frozenset({_R, _A, _I})},
+    "operations": {"view": frozenset({_A, _I})},
+}
+"""object -> verb -> the roles that may. What is not here, nobody may."""

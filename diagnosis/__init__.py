@@ -1,0 +1,1 @@
+"""What: studies, images, analyses, reports and the model registry."""

@@ -1,0 +1,44 @@
+"""Logging: one structured line an event on standard output, through structlog.
+
+Patient text has no place in a log. Libraries that print what they are given (xhtml2pdf, reportlab, pydicom, Pillow) are
+silenced below the level of errors here, and the report renderer silences them altogether.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+TIMESTAMPER = structlog.processors.TimeStamper(fmt="iso", utc=True)
+SHARED_PROCESSORS = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    TIMESTAMPER,
+    structlog.processors.format_exc_info,
+]
+
+structlog.configure(
+    processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+
+QUIET = ("xhtml2pdf", "reportlab", "svglib", "pydicom", "PIL", "fontTools", "html5lib")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": SHARED_PROCESSORS,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        }
+    },
+    "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["out"], "level": "INFO"},
+    "loggers": {name: {"level": "ERROR"} for name in QUIET},
+}

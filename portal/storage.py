@@ -1,0 +1,40 @@
+"""File storage that a killed process cannot leave half-written."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage
+
+
+class DurableFileSystemStorage(FileSystemStorage):
+    """Write beside the target, flush to disk, then rename: under its final name a file is always whole.
+
+    What a killed process leaves behind is a name that starts with ``.partial-``; ``verify_files`` lists and removes it.
+    """
+
+    PARTIAL = ".partial-"
+
+    def _save(self, name: str, content: File) -> str:
+        target = Path(self.path(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.parent / f"{self.PARTIAL}{uuid.uuid4().hex}"
+        try:
+            with partial.open("xb") as file:
+                for chunk in content.chunks():
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            # link() refuses an existing name, where rename() would replace it silently.
+            os.link(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+        directory = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return name.replace("\\", "/")

@@ -1,0 +1,16 @@
+"""Where each address leads. Everything requires sign-in unless its view says otherwise."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from portal import health
+
+urlpatterns = [
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("account/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("api/", include("portal.api_urls")),
+    path("", include("accounts.urls")),
+    path("", include("diagnosis.urls")),
+]

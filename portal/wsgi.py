@@ -1,0 +1,9 @@
+"""The web application. Importing it loads no learning framework (tests/portal/test_wsgi.py)."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,87 @@
+"""Shared by all tests: settings of the demonstration on a temporary data directory, and a named cast."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+_DATA = tempfile.mkdtemp(prefix="senolens-test-")
+os.environ.setdefault("DEMO", "1")
+os.environ["DATA_DIR"] = _DATA
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+import shutil  # noqa: E402
+from datetime import date  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_directory():
+    yield
+    shutil.rmtree(_DATA, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings, tmp_path: Path):
+    """Each test has its own storage for images and reports, and plain static files."""
+    settings.MEDIA_ROOT = tmp_path / "files"
+    settings.STORAGES = {
+        "default": {"BACKEND": "portal.storage.DurableFileSystemStorage"},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def _person(email: str, role: str, given_name: str, family_name: str):
+    from accounts.actions import create_user
+
+    user, _ = create_user(
+        acting_user=None, email=email, role=role, given_name=given_name, family_name=family_name, password=PASSWORD
+    )
+    return user
+
+
+@pytest.fixture
+def rachel(db):
+    """A radiologist."""
+    return _person("rachel@test.local", "radiologist", "Rachel", "Radiologist")
+
+
+@pytest.fixture
+def adam(db):
+    """An administrator."""
+    return _person("adam@test.local", "administrator", "Adam", "Administrator")
+
+
+@pytest.fixture
+def ivan(db):
+    """IT staff."""
+    return _person("ivan@test.local", "it_staff", "Ivan", "Technician")
+
+
+@pytest.fixture
+def petra(db):
+    """A patient with a log-in."""
+    return _person("petra@test.local", "patient", "Petra", "Patient")
+
+
+@pytest.fixture
+def anna(db):
+    """The patient record that most tests use."""
+    from accounts.actions import create_patient
+
+    return create_patient(
+        acting_user=None, mrn="MRN-001", given_name="Anna", family_name="Żółć", birth_date=date(1970, 5, 17), sex="F"
+    )
+
+
+@pytest.fixture
+def study(anna, rachel):
+    """An ultrasound study of Anna."""
+    from diagnosis.actions import create_study
+
+    return create_study(acting_user=rachel, patient=anna, modality="US", laterality="L")
