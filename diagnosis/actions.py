@@ -12,12 +12,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, BinaryIO
 
 from django.core.files.base import ContentFile
 from django.db import transaction
 from django.db.models import Max
 from django.db.models.fields.files import FieldFile
+from django.utils import timezone
 
 from accounts import audit
 from accounts.models import Patient, User
@@ -113,7 +115,12 @@ def add_image(
         )
     except IntakeRejected as rejection:
         audit.record(
-            "image.refused", actor=acting_user, target=study, patient=patient, code=rejection.code, file=safe_filename(filename)
+            "image.refused",
+            actor=acting_user,
+            target=study,
+            patient=patient,
+            code=rejection.code,
+            file=safe_filename(filename),
         )
         raise
     present = _already_filed(study=study, received=received)
@@ -152,6 +159,13 @@ def add_image(
         view=view,
         differences=differences,
     )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """Read a scanner's local time, which states no offset, as the site's."""
+    if moment is None or timezone.is_aware(moment):
+        return moment
+    return timezone.make_aware(moment)
 
 
 def _whole(upload: BinaryIO) -> bytes:
@@ -212,7 +226,7 @@ def _file_image(
         study_instance_uid=received.study_instance_uid,
         sop_instance_uid=received.sop_instance_uid,
         device=received.device[:200],
-        acquired_at=received.acquired_at,
+        acquired_at=_aware(received.acquired_at),
         differences=[
             {"field": one.field, "in_file": one.in_file, "on_record": one.on_record, "sentence": one.sentence}
             for one in differences
@@ -356,7 +370,11 @@ def record_outcome(*, claim: Claim, outcome: Outcome, explanation: bytes | None)
             return False
         _settle(analysis.image.study_id)
         audit.record(
-            "analysis.rejected", actor=None, target=analysis, patient=_patient_of(analysis), reasons=list(outcome.reasons)
+            "analysis.rejected",
+            actor=None,
+            target=analysis,
+            patient=_patient_of(analysis),
+            reasons=list(outcome.reasons),
         )
         return True
     prediction = outcome.prediction

@@ -6,17 +6,19 @@ The library is imported inside functions (house plan): importing this module loa
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from diagnosis.models import ModelVersion
-from ml.contract import LABELS, Outcome, OutcomeState
+from diagnosis.models import Modality, ModelVersion
+from ml.contract import ModelError, Outcome, OutcomeState
 
 if TYPE_CHECKING:
     from django.db.models.fields.files import FieldFile
+
+    from ml.runtime import LoadedModel
 
 
 class NoModelForModality(Exception):
@@ -32,30 +34,98 @@ class Result:
 
 
 def installed() -> list[ModelVersion]:
-    """Return an unsaved row for each artefact in the model directory. Reads manifests only."""
+    """Return an unsaved row for each artefact in the model directory. Reads manifests only.
+
+    Raises:
+        ModelError: when the directory is missing or a manifest is damaged.
+    """
     from ml import registry
 
     return [
         ModelVersion(
-            name=model.identity.name,
-            version=model.identity.version,
-            modality=model.identity.modality,
-            status=model.identity.status,
-            sha256=model.identity.sha256,
+            name=model.name,
+            version=model.version,
+            modality=model.modality,
+            status=model.status,
+            sha256=model.sha256,
         )
         for model in registry.installed_models(settings.MODEL_DIR)
     ]
 
 
-def card_path(name: str, version: str) -> Any:
-    """Return the path of a model's card. Raises ``ModelError`` when it is not installed."""
+def card_path(name: str, version: str) -> Path:
+    """Return the path of a model's card (Markdown). Raises ``ModelError`` when it is not installed."""
     from ml import registry
 
-    return registry.model_card(name, version, root=settings.MODEL_DIR)
+    return registry.find_model(name, version, root=settings.MODEL_DIR).card_path
 
 
-def check_model_files(name: str, version: str) -> None:
-    """Compare every file of an artefact with its manifest. Raises ``ModelError`` with a remedy."""
+def evaluation_path(name: str, version: str) -> Path:
+    """Return the path of a model's figures (JSON). Raises ``ModelError`` when it is not installed."""
     from ml import registry
 
-    registry.verify(name, version, root=settings.MODEL_DIR)
+    return registry.find_model(name, version, root=settings.MODEL_DIR).evaluation_path
+
+
+def altered_files(name: str, version: str) -> list[str]:
+    """Compare every file of an artefact with its manifest; one sentence for each that is missing or differs.
+
+    Raises:
+        ModelError: when the artefact is not installed or its manifest is damaged.
+    """
+    from ml import registry
+
+    return registry.altered_files(registry.find_model(name, version, root=settings.MODEL_DIR))
+
+
+def analyse(file: FieldFile, *, modality: str) -> Result:
+    """Judge one stored image with the active model of its modality.
+
+    Args:
+        file: the stored PNG, 8-bit, grey or RGB.
+        modality: ``Study.modality``.
+
+    Raises:
+        NoModelForModality: other modalities have a model, this one has none.
+        ModelError: the active model is missing, altered or broken; no score was made.
+        ImageError: the stored file cannot be read.
+    """
+    from diagnosis import overlay
+    from ml.images import read_image
+    from ml.pipeline import analyse as analyse_pixels
+
+    active = ModelVersion.objects.filter(modality=modality, active=True).first()
+    if active is None:
+        if not ModelVersion.objects.filter(active=True).exists():
+            raise ModelError("model_missing", "No model is registered.", remedy="Run: python manage.py doctor")
+        raise NoModelForModality(
+            f"No released model reads this kind of image ({Modality(modality).label.lower()}) yet. "
+            "The image is stored; read it without the computer's opinion."
+        )
+    model = _loaded(active.name, active.version, sha256=active.sha256)
+    outcome = analyse_pixels(read_image(Path(file.path)), model)
+    if outcome.state == OutcomeState.REJECTED:
+        return Result(outcome=outcome, explanation=None)
+    return Result(outcome=outcome, explanation=overlay.layer_png(outcome.class_maps[outcome.prediction.label]))
+
+
+def _loaded(name: str, version: str, *, sha256: str) -> LoadedModel:
+    """Return the model, loaded and checked against its manifest; again whenever a file of it was touched."""
+    from ml import registry
+
+    found = registry.find_model(name, version, root=settings.MODEL_DIR)
+    if found.sha256 != sha256:
+        raise ModelError(
+            "model_altered",
+            f"{name} {version} is not the file that was registered.",
+            remedy="Restore the folder from the release.",
+        )
+    files = sorted(path for path in found.folder.iterdir() if path.is_file())
+    return _load_once(name, version, tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in files))
+
+
+@functools.lru_cache(maxsize=4)
+def _load_once(name: str, version: str, signature: tuple[tuple[str, int, int], ...]) -> LoadedModel:
+    from ml import runtime
+
+    return runtime.load(name, version, root=settings.MODEL_DIR, threads=settings.MODEL_THREADS)

@@ -41,9 +41,13 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-PUBLIC_URL = env.text("PUBLIC_URL", f"http://localhost:{env.integer('PORT', 8000, minimum=1, maximum=65535)}").rstrip("/")
+PUBLIC_URL = env.text("PUBLIC_URL", f"http://localhost:{env.integer('PORT', 8000, minimum=1, maximum=65535)}").rstrip(
+    "/"
+)
 HTTPS = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", ",".join(["localhost", "127.0.0.1", "[::1]", urlsplit(PUBLIC_URL).hostname or ""]))
+ALLOWED_HOSTS = env.items(
+    "ALLOWED_HOSTS", ",".join(["localhost", "127.0.0.1", "[::1]", urlsplit(PUBLIC_URL).hostname or ""])
+)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
@@ -297,3 +301,5 @@ USE_I18N = True
 SITE_NAME = env.text("SITE_NAME", "Senolens demonstration hospital" if DEMO else "Senolens")
 READING_MODE = env.choice("READING_MODE", "concurrent", allowed=("concurrent", "second_reader"))
 MODEL_DIR = Path(env.text("MODEL_DIR", str(BASE_DIR / "ml" / "artifacts")))
+MODEL_THREADS = env.integer("MODEL_THREADS", 2, minimum=1, maximum=64)
+"""Threads of one forward pass."""

@@ -58,7 +58,10 @@ class Study(models.Model):
     modality = models.CharField(max_length=4, choices=Modality, default=Modality.ULTRASOUND)
     laterality = models.CharField(max_length=1, choices=Laterality, blank=True, default=Laterality.UNKNOWN)
     clinical_history = models.TextField(
-        "clinical question", blank=True, validators=[MaxLengthValidator(10_000)], help_text="Why the examination was asked for."
+        "clinical question",
+        blank=True,
+        validators=[MaxLengthValidator(10_000)],
+        help_text="Why the examination was asked for.",
     )
     accession_number = models.CharField(
         max_length=64, blank=True, help_text="Number of the order in the hospital's system, if there is one."
@@ -104,7 +107,9 @@ class Image(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="images")
     file = models.FileField(upload_to=image_name, max_length=120, help_text="Lossless PNG without any metadata.")
-    original = models.FileField(upload_to=original_name, max_length=120, blank=True, help_text="The DICOM file as received.")
+    original = models.FileField(
+        upload_to=original_name, max_length=120, blank=True, help_text="The DICOM file as received."
+    )
     original_name = models.CharField(max_length=120)
     source_format = models.CharField(max_length=10)
     sha256 = models.CharField("SHA-256", max_length=64, db_index=True, help_text="Of the bytes that were uploaded.")

@@ -1,0 +1,42 @@
+"""The command line: ``python -m ml <command>``. Each command imports what it needs, so a prediction loads no Keras."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from ml.contract import ImageError, ModelError
+
+COMMANDS = {
+    "train": "train with leak-safe cross-validation",
+    "release": "turn a training run into a model artefact with evaluation and card",
+    "evaluate": "measure an installed model on labelled images",
+    "predict": "analyse image files",
+    "bench": "time the pipeline against its alternatives",
+    "verify": "check the installed models file by file",
+    "data": "check a labelled collection for leaks",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 on success, 1 on a failure with a sentence on stderr, 2 on bad usage."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m ml", description="Senolens' learning library.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        commands.add_parser(name, help=summary, add_help=False)
+    chosen = parser.parse_args(arguments[:1]).command
+    command = importlib.import_module(f"ml.commands.{chosen}")
+    try:
+        return int(command.run(arguments[1:]))
+    except ModelError as error:
+        print(f"{error} {error.remedy}".strip(), file=sys.stderr)
+    except ImageError as error:
+        print(error, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""From trained weights to the file that is shipped, and back to Keras."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ml.networks.mobilenet import Classifier, build_classifier, explained_graph
+from ml.recipe import Recipe
+from ml.storage import read_arrays, write_arrays, write_bytes
+
+
+def restore_network(path: Path, *, recipe: Recipe) -> Classifier:
+    """Rebuild the Keras network from ``network.npz`` or an artefact's ``weights.npz``.
+
+    Raises:
+        ValueError: the weights do not fit the recipe's network.
+    """
+    classifier = build_classifier(weights=None, side=recipe.side, alpha=recipe.alpha, dropout=recipe.dropout)
+    stored = read_arrays(path)
+    classifier.full.set_weights([stored[name].astype(np.float32) for name in sorted(stored)])
+    return classifier
+
+
+def store_half_precision(path: Path, network: keras.Model) -> None:
+    """Round the weights of the network to float16, in place, and store them.
+
+    The graph is exported from the rounded weights, so that the stored Keras twin and the graph are the same network.
+    Scale, mean and variance of the normalisation stay float32: rounded, the factor sqrt(1.001) of the folded
+    normalisation would no longer cancel, and the converter would round the product a second time.
+    """
+    exact = ("gamma", "moving_mean", "moving_variance")
+    rounded = [
+        np.asarray(weight) if weight.name in exact else np.asarray(weight).astype(np.float16)
+        for weight in network.weights
+    ]
+    if not all(np.isfinite(weight).all() for weight in rounded):
+        raise ValueError("A weight is too large for half precision.")
+    network.set_weights([weight.astype(np.float32) for weight in rounded])
+    write_arrays(path, {f"{number:04d}": weight for number, weight in enumerate(rounded)})
+
+
+def export_graph(path: Path, classifier: Classifier, *, explained: bool = True) -> None:
+    """Write a LiteRT graph with float16 weights and float32 arithmetic.
+
+    Args:
+        path: the ``.tflite`` file.
+        classifier: the network.
+        explained: also yield class activation maps and embedding; without it only the bare network's logits.
+    """
+    if explained:
+        model = explained_graph(classifier, batch=1)
+    else:
+        image = keras.Input(classifier.full.input_shape[1:], batch_size=1)
+        model = keras.Model(image, classifier.full(image, training=False))
+    # Converted from the Keras model: from a concrete function the weights stay variables, which runs ten times slower.
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    write_bytes(path, converter.convert())
+
+
+def bare_graph(classifier: Classifier) -> bytes:
+    """The network without explanation as a LiteRT graph, for comparison."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bare.tflite"
+        export_graph(path, classifier, explained=False)
+        return path.read_bytes()
+
+
+def largest_difference(
+    first: keras.Model, second: keras.Model, batches: Iterable[NDArray[np.float32]]
+) -> tuple[float, int]:
+    """Largest difference of the uncalibrated probabilities of two networks, and the number of images compared."""
+    largest, count = 0.0, 0
+    for pixels in batches:
+        gaps = [keras.ops.softmax(network(pixels, training=False)) for network in (first, second)]
+        largest = max(largest, float(np.abs(np.asarray(gaps[0]) - np.asarray(gaps[1])).max()))
+        count += len(pixels)
+    return largest, count

@@ -1,0 +1,79 @@
+"""Small figures for people: learning curves, ROC, reliability."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
+
+from ml.metrics import Reliability, area_under_curve, roc_curve
+
+DPI = 80
+
+
+def draw_learning_curves(run: Path) -> Path | None:
+    """Draw every ``history.csv`` of a run into ``learning-curves.png``; ``None`` when there is none."""
+    histories = {path.parent.name: _columns(path) for path in sorted(run.glob("*/history.csv"))}
+    if not histories:
+        return None
+    panels = {"train_loss": "training loss", "held_out_loss": "held-out loss", "held_out_auc": "held-out AUC"}
+    canvas, axes = plt.subplots(1, len(panels), figsize=(12, 3.5), layout="constrained")
+    for axis, (column, title) in zip(axes, panels.items(), strict=True):
+        for name, history in histories.items():
+            if column in history:
+                axis.plot(history["epoch"], history[column], label=name, linewidth=1)
+        axis.set(title=title, xlabel="epoch")
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize=7)
+    return _save(canvas, run / "learning-curves.png")
+
+
+def draw_roc(path: Path, sets: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.floating]]]) -> Path:
+    """Draw ROC curves of (is malignant, probability of malignancy) by name."""
+    canvas, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
+    for name, (positive, scores) in sets.items():
+        if positive.any() and not positive.all():
+            false, true = roc_curve(positive, scores)
+            axis.plot(false, true, label=f"{name}, AUC {area_under_curve(positive, scores):.3f}, n = {len(positive)}")
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity", title="Malignant against the rest")
+    axis.legend(loc="lower right", fontsize=8)
+    axis.grid(alpha=0.3)
+    return _save(canvas, path)
+
+
+def draw_reliability(path: Path, sets: Mapping[str, Reliability]) -> Path:
+    """Draw stated confidence against observed frequency by name."""
+    canvas, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
+    for name, bins in sets.items():
+        filled = bins.count > 0
+        label = f"{name}, ECE {bins.expected_error:.3f}"
+        axis.plot(bins.confidence[filled], bins.frequency[filled], marker="o", markersize=3, label=label)
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+    axis.set(xlabel="stated probability of the label", ylabel="observed frequency", title="Reliability")
+    axis.legend(loc="upper left", fontsize=8)
+    axis.grid(alpha=0.3)
+    return _save(canvas, path)
+
+
+def _columns(path: Path) -> dict[str, list[float]]:
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def _save(canvas: Canvas, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Without the software version in it, the file is the same for the same figures.
+    canvas.savefig(path, dpi=DPI, metadata={"Software": None})
+    plt.close(canvas)
+    return path
