@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -77,8 +78,22 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
         user.save()
         if not user.is_active:
             user.api_tokens.all().delete()
+        if "email" in changed:
+            # allauth keeps addresses of its own and would let the old one sign in.
+            EmailAddress.objects.filter(user=user).delete()
         audit.record("user.changed", actor=acting_user, target=user, fields=changed)
     return user
+
+
+@transaction.atomic
+def note_new_password(*, user: User, by: str) -> None:
+    """After a person set a new password: delete their API tokens, which the old password had opened.
+
+    Args:
+        by: ``change`` (signed in) or ``mail`` (reset link).
+    """
+    tokens, _ = user.api_tokens.all().delete()
+    audit.record("user.password_changed", actor=user, target=user, by=by, tokens_deleted=tokens)
 
 
 @transaction.atomic
@@ -139,3 +154,10 @@ def delete_token(*, acting_user: User, token: ApiToken) -> None:
     require(acting_user, "token", "delete")
     audit.record("token.deleted", actor=acting_user, target=token)
     token.delete()
+
+
+@transaction.atomic
+def note_refused_token(*, email: str, reason: str) -> None:
+    """Keep in the ledger that somebody was refused a token; the typed address only where it is an account's."""
+    user = User.objects.filter(email__iexact=email).first()
+    audit.record("token.refused", actor=None, target=user, reason=reason)

@@ -1,6 +1,13 @@
+"""The room of people."""
+
 from django.apps import AppConfig
+from django.utils.module_loading import import_string
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
     verbose_name = "People"
+
+    def ready(self) -> None:
+        # Signal receivers connect when their module is loaded, and models may not be imported before this point.
+        import_string("accounts.signals.note_sign_in")

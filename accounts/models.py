@@ -11,10 +11,12 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.utils import timezone
 
+from accounts.folding import FoldedField
+from accounts.querysets import PatientQuerySet, UserQuerySet
 from accounts.roles import Role
 
 
-class UserManager(BaseUserManager["User"]):
+class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
     """Creates users by e-mail address; addresses are compared without case."""
 
     def get_by_natural_key(self, username: str | None) -> User:
@@ -24,7 +26,9 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """A person who signs in, by e-mail address, with one role."""
 
-    email = models.EmailField(unique=True, error_messages={"unique": "There is already a user with this e-mail address."})
+    email = models.EmailField(
+        unique=True, error_messages={"unique": "There is already a user with this e-mail address."}
+    )
     given_name = models.CharField(max_length=100, blank=True)
     family_name = models.CharField(max_length=100, blank=True)
     role = models.CharField(max_length=20, choices=Role, db_index=True)
@@ -105,9 +109,12 @@ class Patient(models.Model):
         help_text="Previous findings, operations, family history, medication.",
     )
     synthetic = models.BooleanField(default=False, editable=False)
+    search_text = FoldedField(sources=("mrn", "family_name", "given_name"))
     user = models.OneToOneField(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="patient")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PatientQuerySet.as_manager()
 
     class Meta:
         ordering = ["family_name", "given_name", "mrn"]

@@ -25,7 +25,7 @@ from accounts import audit
 from accounts.models import Patient, User
 from accounts.permissions import require
 from diagnosis.intake import IntakeRejected, Limits, Received, compare_identity, receive, safe_filename
-from diagnosis.models import Analysis, Image, ModelVersion, Report, Study
+from diagnosis.models import Analysis, Image, ModelVersion, Report, Study, View
 from ml.contract import Outcome, OutcomeState
 from portal import jobs
 from portal.jobs import Claim, State
@@ -220,7 +220,7 @@ def _file_image(
         frame_index=received.frame_index,
         frame_count=received.frame_count,
         laterality=laterality or received.laterality or study.laterality,
-        view=view or (received.view if received.view in Image._meta.get_field("view").flatchoices_values else ""),
+        view=view or (received.view if received.view in View.values else ""),
         row_spacing_mm=spacing[0],
         column_spacing_mm=spacing[1],
         study_instance_uid=received.study_instance_uid,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import Avg, Count, Q
+from django.db.models import Count, Q, Sum
 
 from accounts.permissions import may
 from accounts.roles import Role
+from accounts.search import patient_search
 from ml.contract import LABELS
 
 if TYPE_CHECKING:
@@ -42,22 +43,21 @@ class AnalysisQuerySet(models.QuerySet[Any]):
         )
 
     def summary(self) -> dict[str, Any]:
-        """Counts and shares by result, mean confidence, in one query.
+        """Counts and shares by result, mean confidence, in one query that the index ``analysis_summary`` answers alone.
 
         Returns:
             ``total``, ``scored``, ``mean_confidence`` (0-1 or ``None``), and ``by_label``: a list of
             ``{"label", "count", "share"}``, the share being of the scored ones (0-1).
         """
-        counts = self.order_by().aggregate(
-            total=Count("pk"),
-            mean_confidence=Avg("confidence"),
-            **{label: Count("pk", filter=Q(label=label)) for label in LABELS},
-        )
-        scored = sum(counts[label] for label in LABELS)
+        groups = self.order_by().values("label").annotate(count=Count("*"), sum_of_confidence=Sum("confidence"))
+        by_label = {group["label"]: group for group in groups}
+        counts = {label: by_label[label]["count"] if label in by_label else 0 for label in LABELS}
+        scored = sum(counts.values())
+        sum_of_confidence = sum(by_label[label]["sum_of_confidence"] for label in LABELS if label in by_label)
         return {
-            "total": counts["total"],
+            "total": sum(group["count"] for group in by_label.values()),
             "scored": scored,
-            "mean_confidence": counts["mean_confidence"],
+            "mean_confidence": sum_of_confidence / scored if scored else None,
             "by_label": [
                 {"label": label, "count": counts[label], "share": counts[label] / scored if scored else 0.0}
                 for label in LABELS
@@ -73,15 +73,3 @@ class ReportQuerySet(models.QuerySet["Report"]):
         if user.role == Role.PATIENT:
             return self.filter(status="final", analysis__image__study__patient__user=user)
         return self
-
-
-def patient_search(prefix: str, words: str) -> Q:
-    """Every word has to begin or be part of the MRN or a name of the patient."""
-    condition = Q()
-    for word in words.split():
-        condition &= (
-            Q(**{f"{prefix}mrn__icontains": word})
-            | Q(**{f"{prefix}family_name__icontains": word})
-            | Q(**{f"{prefix}given_name__icontains": word})
-        )
-    return condition

@@ -48,7 +48,7 @@ class Limits:
     max_pixels: int = 40_000_000
     max_side: int = 20_000
     max_frames: int = 2_000
-    max_inflated_bytes: int = 128 * 1024 * 1024
+    max_inflated_bytes: int = 64 * 1024 * 1024
     max_dicom_reads: int = 200_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -35,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error} {error.remedy}".strip(), file=sys.stderr)
     except ImageError as error:
         print(error, file=sys.stderr)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. What is left must not fail again when Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return 1
 
 

@@ -27,19 +27,18 @@ def class_maps(raw: NDArray[np.float32], *, letterbox: Letterbox) -> dict[str, N
         for each label float32 (H, W) in [0, 1], divided by its maximum; zeros where no cell is positive.
     """
     positive = np.maximum(raw, np.float32(0))
-    canvas = cv2.resize(positive, (letterbox.side, letterbox.side), interpolation=cv2.INTER_LINEAR)
-    inner = letterbox.crop(canvas)
+    canvas = np.asarray(
+        cv2.resize(positive, (letterbox.side, letterbox.side), interpolation=cv2.INTER_LINEAR), dtype=np.float32
+    )
+    planes = cv2.split(np.ascontiguousarray(letterbox.crop(canvas)))
     maps = {}
-    for index, label in enumerate(LABELS):
-        grey = cv2.resize(
-            np.ascontiguousarray(inner[:, :, index]),
-            (letterbox.width, letterbox.height),
-            interpolation=cv2.INTER_LINEAR,
+    for label, plane in zip(LABELS, planes, strict=True):
+        grey = np.asarray(
+            cv2.resize(plane, (letterbox.width, letterbox.height), interpolation=cv2.INTER_LINEAR), dtype=np.float32
         )
         highest = cv2.minMaxLoc(grey)[1]
         if highest > 0:
-            grey *= np.float32(1 / highest)
-            # The reciprocal is rounded, so the peak may land one step above 1.
-            np.minimum(grey, np.float32(1), out=grey)
+            # Divided, not multiplied by the reciprocal: the peak is then exactly 1.
+            np.divide(grey, np.float32(highest), out=grey)
         maps[label] = grey
     return maps

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ml.contract import ImageError
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 MAX_PIXELS = 64_000_000
 """Largest image read, in pixels: four times the largest ultrasound export we know of, yet harmless to memory."""
@@ -82,13 +85,13 @@ def stretch_to_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     Raises:
         ImageError: a value is NaN or infinite.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(values).all():
+    exact: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(exact).all():
         raise ImageError("The image holds values that are not numbers (NaN or infinite). Export it again.")
-    low, high = float(values.min()), float(values.max())
+    low, high = float(exact.min()), float(exact.max())
     if high <= low:
-        return np.zeros(values.shape, np.uint8)
-    return np.rint((values - low) * (255.0 / (high - low))).astype(np.uint8)
+        return np.zeros(exact.shape, np.uint8)
+    return np.rint((exact - low) * (255.0 / (high - low))).astype(np.uint8)
 
 
 def checked_pixels(image: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -176,7 +179,7 @@ class Letterbox:
         canvas[self.top : self.top + self.inner_height, self.left : self.left + self.inner_width] = inner
         return canvas
 
-    def crop(self, canvas: NDArray[np.float32]) -> NDArray[np.float32]:
+    def crop(self, canvas: NDArray[Pixel]) -> NDArray[Pixel]:
         """The part of a (side, side[, C]) canvas that holds the image: the padding is removed."""
         return canvas[self.top : self.top + self.inner_height, self.left : self.left + self.inner_width]
 
@@ -188,7 +191,10 @@ class Letterbox:
         )
 
 
+_SCALED = np.arange(256, dtype=np.float32) * np.float32(1 / 127.5) - np.float32(1)
+
+
 def network_input(canvas: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Scale a canvas as MobileNetV2 was trained: uint8 (S, S) to float32 (1, S, S, 3) in [-1, 1]."""
-    scaled = canvas.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
-    return np.ascontiguousarray(np.broadcast_to(scaled[None, :, :, None], (1, *canvas.shape, 3)))
+    scaled = _SCALED[canvas]
+    return np.asarray(cv2.merge([scaled, scaled, scaled]), dtype=np.float32)[None]

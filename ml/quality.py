@@ -111,7 +111,7 @@ def check_pixels(inner: NDArray[np.uint8], *, limits: QualityLimits) -> tuple[Qu
     """
     histogram = np.bincount(inner.ravel(), minlength=256).astype(np.float64) / inner.size
     mean = float(histogram @ _GREY_LEVELS)
-    contrast = float(np.sqrt(max(histogram @ (_GREY_LEVELS - mean) ** 2, 0.0)))
+    contrast = float(histogram @ (_GREY_LEVELS - mean) ** 2) ** 0.5
     blank = _at_least(
         "blank",
         contrast,
@@ -122,7 +122,7 @@ def check_pixels(inner: NDArray[np.uint8], *, limits: QualityLimits) -> tuple[Qu
         # Without contrast neither exposure nor sharpness means anything.
         return (blank,)
     smooth = cv2.GaussianBlur(inner, (5, 5), 1.0)
-    detail = cv2.norm(inner, smooth, cv2.NORM_L2) / np.sqrt(inner.size) / contrast
+    detail = cv2.norm(inner, smooth, cv2.NORM_L2) / inner.size**0.5 / contrast
     return (
         blank,
         _exposure(histogram, limits),
@@ -182,10 +182,10 @@ def _exposure(histogram: NDArray[np.float64], limits: QualityLimits) -> QualityC
 
 
 def _at_least(name: str, value: float, limit: float, message: str, *, unit: str = "") -> QualityCheck:
-    passed = value >= limit
+    passed = bool(value >= limit)
     return QualityCheck(name, round(float(value), 4), passed, f">= {limit:g}{unit}", "" if passed else message)
 
 
 def _at_most(name: str, value: float, limit: float, message: str, *, unit: str = "") -> QualityCheck:
-    passed = value <= limit
+    passed = bool(value <= limit)
     return QualityCheck(name, round(float(value), 4), passed, f"<= {limit:g}{unit}", "" if passed else message)

@@ -113,9 +113,7 @@ class LoadedModel:
         )
 
 
-def load(
-    name: str, version: str | None = None, *, root: Path | None = None, threads: int = THREADS
-) -> LoadedModel:
+def load(name: str, version: str | None = None, *, root: Path | None = None, threads: int = THREADS) -> LoadedModel:
     """Load an installed model by name, in that version or the newest. Keeping it is the caller's business.
 
     Raises:

@@ -70,16 +70,12 @@ def train(
     _claim(out, identity, resume=resume, arguments=arguments)
     began = time.monotonic()
     stem = build_classifier(weights=weights, side=recipe.side, alpha=recipe.alpha).stem
-    cache = build_views(
-        records, stem=stem, recipe=recipe, weights_digest=digest, seed=seed, folder=out / "cache"
-    )
+    cache = build_views(records, stem=stem, recipe=recipe, weights_digest=digest, seed=seed, folder=out / "cache")
 
     def run(split: Split) -> Classifier:
         folder = out / split.name
         folder.mkdir(parents=True, exist_ok=True)
-        network, _ = fit(
-            records, split=split, cache=cache, weights=weights, recipe=recipe, seed=seed, folder=folder
-        )
+        network, _ = fit(records, split=split, cache=cache, weights=weights, recipe=recipe, seed=seed, folder=folder)
         save_network(folder / "network.npz", network.full)
         return network
 

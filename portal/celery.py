@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 
+from portal import spool
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
+spool.register()
 app = Celery("senolens")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -20,25 +20,29 @@ from typing import Any, ClassVar
 
 import structlog
 from celery import current_app
-from django.db import connection, models, transaction
+from django.db import Error, connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import ChannelError, KombuError
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=8)
-"""How long a silent worker keeps a job. Short, because the heartbeat extends it; recovery after a kill takes this plus
-one sweep."""
 HEARTBEAT_SECONDS = 2.0
+LEASE = timedelta(seconds=4 * HEARTBEAT_SECONDS)
+"""How long a silent worker keeps a job. It need not cover the work (its limit is ``settings.JOB_TIME_LIMIT_SECONDS``),
+because the heartbeat extends it: recovery after a kill takes this plus one sweep. Hosts' clocks may differ by three
+heartbeats before a lease is taken from a living worker; even then the token lets only one of them finish."""
 SWEEP_SECONDS = 2.0
 MAX_ATTEMPTS = 3
-REPUBLISH_FIRST = timedelta(seconds=6)
+REPUBLISH_FIRST = timedelta(seconds=3 * SWEEP_SECONDS)
 REPUBLISH_LONGEST = timedelta(minutes=10)
 SWEEP_BATCH = 200
-BROKER_PAUSE_SECONDS = 5.0
-"""After a failed publication the next ones are left to the sweep for this long, so that a batch of uploads does not
-wait for a dead broker once an image."""
+REPUBLISH_BATCH = 20
+"""How many jobs one sweep publishes a second time. In a long backlog most still have their message in the queue; the
+few that are published again keep the workers busy if they have not."""
+BROKER_PAUSE_SECONDS = 30.0
+"""After a failed publication, this process leaves the next ones to the sweep for this long, so that a batch of uploads
+waits for a dead broker once and not once an image. The sweep itself tries every time."""
 
 
 class State(models.TextChoices):
@@ -132,13 +136,16 @@ class Claim:
         done = threading.Event()
 
         def beat() -> None:
-            try:
-                while not done.wait(HEARTBEAT_SECONDS):
+            while not done.wait(HEARTBEAT_SECONDS):
+                try:
                     if not self.extend():
                         log.warning("job.lease_lost", job=self.job_type.__name__, pk=str(self.pk))
                         return
-            finally:
-                connection.close()
+                except Error as error:
+                    # The next beat may find the database again; if none does, the lease runs out, which is safe.
+                    log.warning("job.heartbeat_failed", pk=str(self.pk), error=type(error).__name__)
+                finally:
+                    connection.close()
 
         thread = threading.Thread(target=beat, name=f"heartbeat-{self.pk}", daemon=True)
         thread.start()
@@ -231,12 +238,18 @@ _broker = _Broker()
 def publish(job: LeasedJob) -> None:
     """Tell the workers about the job once the transaction has committed. Never raises: the sweep makes up for it."""
     job_type, pk = type(job), job.pk
-    transaction.on_commit(lambda: _send(job_type, pk), robust=True)
+    transaction.on_commit(lambda: _publish_at_once(job_type, pk), robust=True)
+
+
+def _publish_at_once(job_type: type[LeasedJob], pk: Any) -> None:
+    if monotonic() < _broker.down_until or not _send(job_type, pk):
+        return
+    job_type._default_manager.filter(pk=pk, state=State.QUEUED).update(
+        publications=F("publications") + 1, publish_after=timezone.now() + REPUBLISH_FIRST
+    )
 
 
 def _send(job_type: type[LeasedJob], pk: Any) -> bool:
-    if monotonic() < _broker.down_until:
-        return False
     try:
         current_app.send_task(job_type.task_name, args=[str(pk)], retry=False)
     except (KombuError, ChannelError, OSError) as error:
@@ -244,9 +257,8 @@ def _send(job_type: type[LeasedJob], pk: Any) -> bool:
             _broker.down_until = monotonic() + BROKER_PAUSE_SECONDS
         log.warning("job.publish_failed", job=job_type.__name__, pk=str(pk), error=type(error).__name__)
         return False
-    job_type._default_manager.filter(pk=pk, state=State.QUEUED).update(
-        publications=F("publications") + 1, publish_after=timezone.now() + REPUBLISH_FIRST
-    )
+    with _broker.lock:
+        _broker.down_until = 0.0
     return True
 
 
@@ -275,20 +287,41 @@ def sweep() -> Swept:
     """Look after every registered kind of job once. Safe to run in any number of places at a time."""
     published = requeued = abandoned = 0
     for job_type, on_abandoned in _registered.items():
-        manager = job_type._default_manager
         now = timezone.now()
-        lost = manager.filter(state=State.RUNNING, lease_until__lt=now)
+        lost = job_type._default_manager.filter(state=State.RUNNING, lease_until__lt=now)
         for pk in lost.filter(attempts__gte=MAX_ATTEMPTS).values_list("pk", flat=True)[:SWEEP_BATCH]:
             abandoned += on_abandoned(pk)
         requeued += lost.filter(attempts__lt=MAX_ATTEMPTS).update(
             state=State.QUEUED, stage="", token=None, lease_until=None, publish_after=now, publications=0
         )
-        due = manager.filter(state=State.QUEUED, publish_after__lte=now).order_by("queued_at")
-        for pk, publications in due.values_list("pk", "publications")[:SWEEP_BATCH]:
-            if not _send(job_type, pk):
-                break
-            manager.filter(pk=pk, state=State.QUEUED).update(publish_after=_publish_again_after(publications, now))
-            published += 1
+    for job_type in _registered:
+        sent, broker_answers = _publish_due(job_type)
+        published += sent
+        if not broker_answers:
+            break
     if published or requeued or abandoned:
         log.info("jobs.swept", published=published, requeued=requeued, abandoned=abandoned)
     return Swept(published=published, requeued=requeued, abandoned=abandoned)
+
+
+def _publish_due(job_type: type[LeasedJob]) -> tuple[int, bool]:
+    """Publish the oldest jobs that are due; return how many, and whether the broker took them."""
+    now = timezone.now()
+    due = job_type._default_manager.filter(state=State.QUEUED, publish_after__lte=now).order_by("queued_at")
+    columns = ("pk", "publications", "publish_after")
+    never = due.filter(publications=0).values_list(*columns)[:SWEEP_BATCH]
+    again = due.filter(publications__gt=0).values_list(*columns)[:REPUBLISH_BATCH]
+    sent = 0
+    for pk, publications, publish_after in [*never, *again]:
+        # Of several sweeps at a time, the one whose UPDATE finds the old value publishes.
+        row = job_type._default_manager.filter(pk=pk, state=State.QUEUED, publish_after=publish_after)
+        next_time = _publish_again_after(publications, now)
+        if not row.update(publications=publications + 1, publish_after=next_time):
+            continue
+        if not _send(job_type, pk):
+            job_type._default_manager.filter(pk=pk, state=State.QUEUED, publish_after=next_time).update(
+                publications=publications, publish_after=publish_after
+            )
+            return sent, False
+        sent += 1
+    return sent, True

@@ -21,6 +21,10 @@ DATA_DIR.mkdir(parents=True, exist_ok=True)
 DEMO = env.boolean("DEMO", default=False)
 """The demonstration hospital: its own secret key, plain HTTP on this machine, known log-ins, SYNTHETIC data."""
 
+if DEMO:
+    DEMO_PASSWORD = "senolens-demo-2026"
+    """Of every log-in of the demonstration; shown on its sign-in page. Does not exist on a real site."""
+
 DEBUG = env.boolean("DEBUG", default=False)
 
 
@@ -185,6 +189,24 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Senolens: "
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.SignInForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "reset_password": "accounts.forms.AskResetForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordForm",
+}
+SIGN_IN_REFUSAL_SECONDS = 5 * 60
+# "key" is account and address together (accounts.adapter). A hospital often is one address, so limits by "ip" are wide.
+ACCOUNT_RATE_LIMITS = {
+    "login": "300/m/ip",
+    "login_failed": f"60/m/ip,5/{SIGN_IN_REFUSAL_SECONDS}s/key",
+    "reset_password": "30/m/ip,5/h/key",
+    "reset_password_from_key": "60/m/ip",
+    "change_password": "10/m/user",
+    "signup": "60/m/ip",
+}
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 API_TOKEN_HOURS = env.integer("API_TOKEN_HOURS", 12, minimum=1, maximum=24 * 365)
@@ -240,19 +262,17 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 JOB_TIME_LIMIT_SECONDS = env.integer("JOB_TIME_LIMIT_SECONDS", 60, minimum=5, maximum=3600)
-"""A job that works longer is ended; the soft limit and the lease derive from this number (portal.jobs)."""
+"""A job that works longer is ended; the soft limit derives from it. The lease is shorter: a heartbeat extends it."""
 CELERY_TASK_TIME_LIMIT = JOB_TIME_LIMIT_SECONDS
 CELERY_TASK_SOFT_TIME_LIMIT = JOB_TIME_LIMIT_SECONDS * 0.9
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"socket_connect_timeout": 1, "socket_timeout": 5}
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 QUEUE_DIR = DATA_DIR / "queue"
-if CELERY_BROKER_URL.startswith("filesystem:"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(QUEUE_DIR / "messages"),
-        "data_folder_out": str(QUEUE_DIR / "messages"),
-        "control_folder": str(QUEUE_DIR / "control"),
-        "store_processed": False,
-        "polling_interval": 0.05,
-    }
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
+    {"folder": str(QUEUE_DIR), "polling_interval": 0.05}
+    if CELERY_BROKER_URL.startswith("filesystem:")
+    # An upload must not wait for a broker that is down: one attempt, then the sweep makes up for it.
+    else {"socket_connect_timeout": 1, "socket_timeout": 1, "max_retries": 0}
+)
 
 # API
 
@@ -264,6 +284,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["accounts.api_permissions.TablePermission"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["portal.api_parsers.BoundedJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "portal.api_pagination.PositionPagination",
     "EXCEPTION_HANDLER": "portal.api_errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
@@ -278,6 +300,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_PERMISSIONS": ["accounts.api_permissions.TablePermission"],
+    "ENUM_NAME_OVERRIDES": {"StudyState": "diagnosis.models.Study.State", "AnalysisState": "portal.jobs.State"},
 }
 
 # E-mail, language, site

@@ -1,45 +1,86 @@
-"""Runs the sweep inside every worker, every few seconds, in a thread of the worker's parent process."""
+"""Runs the sweep inside every worker, every few seconds, in a thread of the worker's parent process.
+
+The pool may fork a new child at any time, and a child must inherit neither a lock that is held nor an open SQLite
+connection: SQLite keeps its file locks in process memory, so that the child would believe that it holds locks which
+only the parent holds, and write to a log that another process deletes (sqlite.org, "How To Corrupt An SQLite Database
+File", 2.6). Hence forks wait for the end of a round, and a round ends with its connection closed.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
-from pathlib import Path
+import time
 from typing import Any
 
 import structlog
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, connection, connections
 
-from portal import jobs
+from portal import jobs, workers
 
 log = structlog.get_logger(__name__)
 
+ORPHAN_SECONDS = 0.5
+"""How soon a worker child notices that its parent was killed, and ends."""
+
+_no_fork = threading.Lock()
+os.register_at_fork(before=_no_fork.acquire, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
+
 _stop = threading.Event()
+_parent = os.getpid()
+"""The worker itself; noted when it starts, and inherited by the children it forks."""
 
 
 def ensure_queue_directory() -> None:
-    """Make the directories of the file-system broker; somebody may have deleted them."""
-    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
-    for name in ("data_folder_in", "data_folder_out", "control_folder"):
-        if name in options:
-            Path(str(options[name])).mkdir(parents=True, exist_ok=True)
+    """Make the directory of the file-system broker; somebody may have deleted it."""
+    if "folder" in settings.CELERY_BROKER_TRANSPORT_OPTIONS:
+        settings.QUEUE_DIR.mkdir(parents=True, exist_ok=True)
 
 
-def _run() -> None:
-    while not _stop.wait(jobs.SWEEP_SECONDS):
+def tick() -> None:
+    """One round: show that this worker is alive, and sweep. Never raises for a database or disk that is down."""
+    with _no_fork:
         try:
             ensure_queue_directory()
+            workers.show()
             jobs.sweep()
         except (Error, OSError):
             # A database that is down for a moment must not end the sweeping.
             log.exception("jobs.sweep_failed")
+        finally:
             connection.close()
+
+
+def _run() -> None:
+    tick()
+    while not _stop.wait(jobs.SWEEP_SECONDS):
+        tick()
 
 
 @worker_init.connect
 def _prepare(**kwargs: Any) -> None:
+    global _parent
+    _parent = os.getpid()
     ensure_queue_directory()
+
+
+@worker_process_init.connect
+def _bind_child_to_parent(**kwargs: Any) -> None:
+    """In a fresh pool child: drop inherited connections, and end when the parent is gone.
+
+    The pool notices neither by itself: a child whose parent was killed would wait for work for ever. PR_SET_PDEATHSIG
+    is of no use here, because the pool forks from a thread that may end before the process does.
+    """
+    connections.close_all()
+
+    def watch() -> None:
+        while os.getppid() == _parent:
+            time.sleep(ORPHAN_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="orphan-watch", daemon=True).start()
 
 
 @worker_ready.connect
@@ -51,3 +92,8 @@ def _start(**kwargs: Any) -> None:
 @worker_shutting_down.connect
 def _end(**kwargs: Any) -> None:
     _stop.set()
+
+
+@worker_shutdown.connect
+def _leave(**kwargs: Any) -> None:
+    workers.leave()

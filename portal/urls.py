@@ -8,7 +8,6 @@ from portal import health
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
-    path("account/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("portal.api_urls")),
     path("", include("accounts.urls")),

@@ -85,3 +85,27 @@ def study(anna, rachel):
     from diagnosis.actions import create_study
 
     return create_study(acting_user=rachel, patient=anna, modality="US", laterality="L")
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    """Counted refusals of one test are not another's."""
+    from django.core.cache import cache
+
+    cache.clear()
+
+
+@pytest.fixture
+def api():
+    """``api(user)``: a client of the REST API that carries a token of the user; ``api()``: one without."""
+    from rest_framework.test import APIClient
+
+    from accounts.actions import create_token
+
+    def signed_in(user=None):
+        client = APIClient()
+        if user is not None:
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {create_token(acting_user=user)[1]}")
+        return client
+
+    return signed_in

@@ -4,11 +4,10 @@ Nothing here is a patient's. Every maker is deterministic in its arguments.
 """
 
 import io
-import zlib  # noqa: F401 - GDCM brings a zlib of its own, which breaks Pillow's PNG writer when it is loaded first
+import struct
 from collections.abc import Sequence
 from datetime import date
 
-import gdcm
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,10 +30,6 @@ from pydicom.uid import (
 HEIGHT, WIDTH = 96, 128
 
 _PLUGINS = {RLELossless: "pydicom", JPEGLSLossless: "pyjpegls", JPEG2000Lossless: "pylibjpeg"}
-_GDCM_SYNTAXES = {
-    JPEGLossless: gdcm.TransferSyntax.JPEGLosslessProcess14,
-    JPEGLosslessSV1: gdcm.TransferSyntax.JPEGLosslessProcess14_1,
-}
 
 
 def speckle(seed: int = 0, *, height: int = HEIGHT, width: int = WIDTH, bits: int = 8) -> NDArray[np.generic]:
@@ -145,7 +140,14 @@ def as_file(dataset: Dataset, syntax: UID) -> bytes:
     meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "1.2.3")
     meta.TransferSyntaxUID = syntax
     buffer = io.BytesIO()
-    file = FileDataset(buffer, dataset, preamble=b"\0" * 128, file_meta=meta)
+    file = FileDataset(
+        buffer,
+        dataset,
+        preamble=b"\0" * 128,
+        file_meta=meta,
+        is_implicit_VR=syntax.is_implicit_VR,
+        is_little_endian=syntax.is_little_endian,
+    )
     file.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
@@ -184,8 +186,8 @@ def _set_pixels(
 def _compress(image: NDArray[np.generic], dataset: Dataset, syntax: UID) -> bytes:
     if syntax == JPEGBaseline8Bit:
         return encoded(image, "JPEG", quality=95)
-    if syntax in _GDCM_SYNTAXES:
-        return _compress_with_gdcm(image, dataset, syntax)
+    if syntax in (JPEGLossless, JPEGLosslessSV1):
+        return _lossless_jpeg(image, dataset.BitsStored)
     return get_encoder(syntax).encode(
         image,
         rows=dataset.Rows,
@@ -201,31 +203,31 @@ def _compress(image: NDArray[np.generic], dataset: Dataset, syntax: UID) -> byte
     )
 
 
-def _compress_with_gdcm(image: NDArray[np.generic], dataset: Dataset, syntax: UID) -> bytes:
-    source = gdcm.Image()
-    source.SetNumberOfDimensions(2)
-    source.SetDimensions((image.shape[1], image.shape[0], 1))
-    stored = dataset.BitsStored
-    source.SetPixelFormat(
-        gdcm.PixelFormat(
-            dataset.SamplesPerPixel, dataset.BitsAllocated, stored, stored - 1, int(dataset.PixelRepresentation)
-        )
-    )
-    photometric = gdcm.PhotometricInterpretation.GetPIType(dataset.PhotometricInterpretation)
-    source.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(photometric))
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetByteStringValue(image.tobytes())
-    source.SetDataElement(element)
-    source.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(_GDCM_SYNTAXES[syntax]))
-    change.SetInput(source)
-    if not change.Change():
-        raise RuntimeError("the image could not be compressed")
-    # Each of these borrows from the one before; a temporary that is freed early ends the process.
-    output = change.GetOutput()
-    element = output.GetDataElement()
-    fragments = element.GetSequenceOfFragments()
-    fragment = fragments.GetFragment(0)
-    value = fragment.GetByteValue()
-    return value.GetBuffer().encode("utf-8", "surrogateescape")
+def _lossless_jpeg(image: NDArray[np.generic], precision: int) -> bytes:
+    """Lossless JPEG with selection value 1 (ITU-T T.81 annex H), every difference category coded in five bits."""
+    planes = image.reshape(*image.shape[:2], -1).astype(np.int64) & 0xFFFF
+    predicted = np.empty_like(planes)
+    predicted[:, 1:] = planes[:, :-1]
+    predicted[1:, 0] = planes[:-1, 0]
+    predicted[0, 0] = 1 << (precision - 1)
+    differences = (planes - predicted + 0x8000) % 0x10000 - 0x8000
+    bits = []
+    for difference in differences.ravel().tolist():
+        category = abs(difference).bit_length()
+        bits.append(f"{category:05b}")
+        if 0 < category < 16:
+            bits.append(f"{difference if difference > 0 else difference + (1 << category) - 1:0{category}b}")
+    stream = "".join(bits)
+    stream += "1" * (-len(stream) % 8)
+    scan = int(stream, 2).to_bytes(len(stream) // 8, "big").replace(b"\xff", b"\xff\0")
+    rows, columns, samples = planes.shape
+    components = range(1, samples + 1)
+    frame = struct.pack(">BHHB", precision, rows, columns, samples) + b"".join(bytes([c, 0x11, 0]) for c in components)
+    table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)])
+    start = bytes([samples]) + b"".join(bytes([c, 0]) for c in components) + bytes([1, 0, 0])
+    adobe = b"Adobe" + bytes([0, 100, 0, 0, 0, 0, 0])
+    segments = [(0xC3, frame), (0xC4, table), (0xDA, start)]
+    if samples == 3:
+        segments.insert(0, (0xEE, adobe))
+    head = b"".join(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments)
+    return b"\xff\xd8" + head + scan + b"\xff\xd9"

@@ -1,0 +1,1 @@
+"""The REST API on studies, images, analyses and models, one module a noun."""

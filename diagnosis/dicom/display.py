@@ -4,6 +4,8 @@ Grey images have at most 65,536 different stored values, so each step is compute
 image is looked up in the result. That keeps a 13-megapixel mammogram within some tens of megabytes.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -17,7 +19,9 @@ EIGHT_BITS = 8
 _CHANNELS = ("Red", "Green", "Blue")
 
 
-def to_display(stored: NDArray[np.generic], module: PixelModule, dataset: Dataset, *, frame: int) -> NDArray[np.uint8]:
+def to_display(
+    stored: NDArray[np.integer[Any]], module: PixelModule, dataset: Dataset, *, frame: int
+) -> NDArray[np.uint8]:
     """uint8 (H, W) or (H, W, 3) from stored values as `decode_frame` returns them."""
     if module.photometric == PALETTE:
         return _palette(dataset)[_positions(stored, module)]
@@ -33,7 +37,7 @@ def to_display(stored: NDArray[np.generic], module: PixelModule, dataset: Datase
     return stored.astype(np.uint8, copy=False)
 
 
-def _positions(stored: NDArray[np.generic], module: PixelModule) -> NDArray[np.generic]:
+def _positions(stored: NDArray[np.integer[Any]], module: PixelModule) -> NDArray[np.integer[Any]]:
     """Positions in a table of all possible values; what a decoder returns beyond Bits Stored is clipped."""
     last = (1 << module.stored_bits) - 1
     if not module.signed:
@@ -41,7 +45,9 @@ def _positions(stored: NDArray[np.generic], module: PixelModule) -> NDArray[np.g
     return np.clip(stored.astype(np.int32) - module.lowest, 0, last)
 
 
-def _grey_levels(stored: NDArray[np.generic], module: PixelModule, dataset: Dataset, frame: int) -> NDArray[np.float64]:
+def _grey_levels(
+    stored: NDArray[np.integer[Any]], module: PixelModule, dataset: Dataset, frame: int
+) -> NDArray[np.float64]:
     """Brightness from 0 to 1 of every possible stored value, before inversion."""
     possible = np.arange(module.lowest, module.lowest + (1 << module.stored_bits), dtype=np.float64)
     values = _modality_lut(possible, _source(dataset, frame, "PixelValueTransformationSequence"), dataset)
@@ -129,7 +135,7 @@ def _entries(dataset: Dataset, keyword: str, *, count: int) -> NDArray[np.uint16
 
 
 def _occupied_range(
-    stored: NDArray[np.generic], module: PixelModule, dataset: Dataset, values: NDArray[np.float64]
+    stored: NDArray[np.integer[Any]], module: PixelModule, dataset: Dataset, values: NDArray[np.float64]
 ) -> tuple[float, float]:
     """The values this frame uses, padding left out: without a window the choice is the viewer's (PS3.3 C.11.2.1.2)."""
     counts = np.bincount(_positions(stored, module).ravel().astype(np.uint16), minlength=len(values))

@@ -4,21 +4,18 @@ pydicom's decoders are given one frame and the numbers checked here, never the d
 """
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders import RLELosslessDecoder
-from pydicom.uid import HTJ2K as HTJ2K_LOSSY
-from pydicom.uid import JPEG2000 as JPEG2000_LOSSY
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
@@ -28,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from diagnosis.dicom import codestream
+from diagnosis.dicom import codestream, isolated
 from diagnosis.dicom.elements import MeteredBytes, required_integer, text
 from diagnosis.received import (
     EXPORT_AGAIN,
@@ -41,25 +38,17 @@ from diagnosis.received import (
     unreadable,
 )
 
-RLE_PLUGIN = "bounded"
-RLELosslessDecoder.add_plugin(RLE_PLUGIN, ("diagnosis.dicom.rle", "decode_frame"))
-
 UNDEFINED_LENGTH = 0xFFFFFFFF
 
-# The decoder for each encapsulated transfer syntax (PS3.5 A.4), chosen for licence and for behaviour on damaged input.
+# Decoding plugins by transfer syntax (PS3.5 A.4): ours, and Pillow for ordinary JPEG, which bears damaged input.
+ISOLATED_PLUGIN, BOUNDED_PLUGIN, PILLOW_PLUGIN = "isolated", "bounded", "pillow"
+RLELosslessDecoder.add_plugin(BOUNDED_PLUGIN, ("diagnosis.dicom.rle", "decode_frame"))
+for _syntax in isolated.DECODER_DEPENDENCIES:
+    get_decoder(_syntax).add_plugin(ISOLATED_PLUGIN, ("diagnosis.dicom.isolated", "decode_frame"))
 PLUGINS = {
-    JPEGBaseline8Bit: "pillow",
-    JPEGExtended12Bit: "pillow",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
-    JPEG2000Lossless: "pylibjpeg",
-    JPEG2000_LOSSY: "pylibjpeg",
-    HTJ2KLossless: "pylibjpeg",
-    HTJ2KLosslessRPCL: "pylibjpeg",
-    HTJ2K_LOSSY: "pylibjpeg",
-    RLELossless: RLE_PLUGIN,
+    **dict.fromkeys(isolated.DECODER_DEPENDENCIES, ISOLATED_PLUGIN),
+    JPEGBaseline8Bit: PILLOW_PLUGIN,
+    RLELossless: BOUNDED_PLUGIN,
 }
 JPEG_PROCESSES = {
     JPEGBaseline8Bit: codestream.JPEG_SEQUENTIAL,
@@ -152,7 +141,7 @@ def _unsupported(because: str) -> IntakeRejected:
 
 def decode_frame(
     dataset: Dataset, module: PixelModule, *, syntax: UID, frame: int | None, limits: Limits
-) -> tuple[NDArray[np.generic], int]:
+) -> tuple[NDArray[np.integer[Any]], int]:
     """The stored values of one frame, (rows, columns) or (rows, columns, 3) in RGB, and its index counted from 0."""
     index = choose_frame(frame, count=module.frame_count, representative=module.representative_frame, limits=limits)
     if syntax.is_encapsulated:
@@ -160,29 +149,32 @@ def decode_frame(
     else:
         source = _native_frame(dataset, module, index)
     photometric = module.photometric
-    if photometric == "YBR_FULL_422" and syntax.is_encapsulated and syntax in (RLELossless, *_LOSSLESS_WITHOUT_SHARING):
+    if photometric == "YBR_FULL_422" and syntax in _WITHOUT_SHARED_CHROMA:
         photometric = "YBR_FULL"
-    stored, _ = get_decoder(syntax).as_array(
-        source,
-        index=0,
-        decoding_plugin=PLUGINS.get(syntax, ""),
-        rows=module.rows,
-        columns=module.columns,
-        samples_per_pixel=module.samples,
-        photometric_interpretation=photometric,
-        planar_configuration=module.planar,
-        bits_allocated=module.allocated_bits,
-        bits_stored=module.stored_bits,
-        pixel_representation=int(module.signed),
-        number_of_frames=1,
-        pixel_keyword="PixelData",
-        pixel_vr=_pixel_vr(dataset, module, syntax),
-    )
+    plugin = PLUGINS.get(syntax, "")
+    if syntax == JPEGExtended12Bit and module.stored_bits == 8:
+        plugin = PILLOW_PLUGIN
+    # pydicom types these options as one mapping.
+    options: dict[str, Any] = {
+        "rows": module.rows,
+        "columns": module.columns,
+        "samples_per_pixel": module.samples,
+        "photometric_interpretation": photometric,
+        "planar_configuration": module.planar,
+        "bits_allocated": module.allocated_bits,
+        "bits_stored": module.stored_bits,
+        "pixel_representation": int(module.signed),
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+        "pixel_vr": _pixel_vr(dataset, module, syntax),
+    }
+    stored, _ = get_decoder(syntax).as_array(source, index=0, decoding_plugin=plugin, **options)
     return stored, index
 
 
+_LOSSY_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit)
 # These code every sample of every pixel; a file that says YBR_FULL_422 there means YBR_FULL.
-_LOSSLESS_WITHOUT_SHARING = (JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless)
+_WITHOUT_SHARED_CHROMA = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless)
 
 
 def _pixel_vr(dataset: Dataset, module: PixelModule, syntax: UID) -> str:
@@ -192,7 +184,7 @@ def _pixel_vr(dataset: Dataset, module: PixelModule, syntax: UID) -> str:
 
 
 def _native_frame(dataset: Dataset, module: PixelModule, index: int) -> bytes:
-    element = dataset.get_item("PixelData")
+    element = cast(RawDataElement, dataset.get_item("PixelData"))
     data = element.value
     size = module.native_frame_bytes
     if element.length == UNDEFINED_LENGTH or not isinstance(data, bytes):
@@ -208,7 +200,7 @@ def _native_frame(dataset: Dataset, module: PixelModule, index: int) -> bytes:
 
 
 def _encapsulated_frame(dataset: Dataset, module: PixelModule, *, syntax: UID, index: int, limits: Limits) -> bytes:
-    element = dataset.get_item("PixelData")
+    element = cast(RawDataElement, dataset.get_item("PixelData"))
     if element.length != UNDEFINED_LENGTH or not isinstance(element.value, bytes):
         raise unreadable("DICOM image")
     fragments = MeteredBytes(element.value, max_reads=limits.max_dicom_reads)
@@ -221,22 +213,18 @@ def _encapsulated_frame(dataset: Dataset, module: PixelModule, *, syntax: UID, i
         header = codestream.jpeg_2000_header(frame)
     else:
         return encapsulate([frame], has_bot=False)
-    if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and header.precision != 8:
-        raise IntakeRejected(
-            "unsupported_compression",
-            f"The DICOM image is JPEG-compressed with {header.precision} bits a sample, which is not read here. "
-            f"{NOTHING_KEPT} Export it uncompressed or with lossless JPEG.",
-            http_status=UNSUPPORTED_MEDIA_TYPE,
-        )
     consistent = (
         (header.rows, header.columns) == (module.rows, module.columns)
         and header.samples == module.samples
         and header.precision <= module.allocated_bits
+        and (syntax not in _LOSSY_JPEG or (header.precision == 8) == (module.stored_bits == 8))
     )
     if not consistent:
         raise IntakeRejected(
             "unreadable",
-            f"The DICOM file contradicts itself: it announces {module.columns} x {module.rows} pixels and its "
-            f"compressed image has {header.columns} x {header.rows}. {NOTHING_KEPT} {EXPORT_AGAIN}",
+            f"The DICOM file contradicts itself: it announces {module.columns} x {module.rows} pixels with "
+            f"{module.samples} samples of {module.stored_bits} bits, and its compressed image has "
+            f"{header.columns} x {header.rows} with {header.samples} of {header.precision}. "
+            f"{NOTHING_KEPT} {EXPORT_AGAIN}",
         )
     return encapsulate([frame], has_bot=False)

@@ -42,7 +42,8 @@ def random_view(grey: NDArray[np.uint8], *, side: int, random: np.random.Generat
     if random.random() < 0.4:
         pixels = _speckle(pixels, random)
     if random.random() < 0.15:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), float(random.uniform(0.4, 1.2)))
+        blurred = cv2.GaussianBlur(pixels, (0, 0), float(random.uniform(0.4, 1.2)))
+        pixels = np.asarray(blurred, np.float32)
     out = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     if random.random() < 0.25:
         out = _jpeg(out, random)
@@ -87,9 +88,8 @@ def _gain(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray[n
 
 def _speckle(pixels: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
     """Multiplicative noise with the grain of a few pixels; black padding stays black."""
-    noise = random.standard_normal(pixels.shape, dtype=np.float32)
-    grain = float(random.uniform(0.3, 1.0))
-    noise = cv2.GaussianBlur(noise, (0, 0), grain)
+    white = random.standard_normal(pixels.shape, dtype=np.float32)
+    noise = np.asarray(cv2.GaussianBlur(white, (0, 0), float(random.uniform(0.3, 1.0))), np.float32)
     noise *= np.float32(random.uniform(0.03, 0.18)) / max(float(noise.std()), 1e-6)
     return pixels * (1 + noise)
 

@@ -196,7 +196,9 @@ def measure(*, warm: int = 30, sustained: int = 60) -> list[Row]:
             site.wait_for(analysis, report=True)
             results.append(shown - begin)
             reports.append(time.monotonic() - shown)
-        rows.append(timing("upload to result, warm (the page asks every 0.5 s)", results, goal="p95 < 1.5 s", p95_below=1.0))
+        # The open page asks every 0.5 s, so a result is visible at most that much later.
+        visible = [seconds + 0.5 for seconds in results]
+        rows.append(timing("upload to visible result, warm", visible, goal="p95 < 1.5 s", p95_below=1.5))
         rows.append(timing("result to stored report, warm", reports, goal="< 1 s", p95_below=1.0))
 
         begin = time.monotonic()

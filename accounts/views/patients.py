@@ -1,0 +1,64 @@
+"""Patients: the list, a new record, a corrected record."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import actions
+from accounts.forms import PatientForm, note_refusal
+from accounts.models import Patient
+from accounts.permissions import needs
+from accounts.views.listing import paged, searched_for
+
+
+@require_safe
+@needs("patient", "view")
+def patient_list(request: HttpRequest) -> HttpResponse:
+    """All patients by name, or those that match ``?q=``. A request of htmx gets the rows alone."""
+    words = searched_for(request)
+    patients = Patient.objects.visible_to(request.user)
+    listing = paged(patients.search(words).order_by("family_name", "given_name", "mrn", "pk"), request)
+    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    template = "accounts/partials/patient_rows.html" if part else "accounts/patient_list.html"
+    return render(request, template, {"page": listing.page, "pages": listing.pages, "words": words})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("patient", "create")
+def patient_create(request: HttpRequest) -> HttpResponse:
+    form = PatientForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            patient = actions.create_patient(acting_user=request.user, **form.cleaned_data)
+        except ValidationError as refusal:
+            note_refusal(form, refusal)
+        else:
+            messages.success(request, f"{patient.full_name} is on record. Add a study next.")
+            return redirect("patient-detail", pk=patient.pk)
+    return render(request, "accounts/patient_form.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs("patient", "change")
+def patient_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
+    # A model form writes what was typed into its instance; the record itself is only written by the action.
+    form = PatientForm(request.POST or None, instance=copy.copy(patient))
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.update_patient(acting_user=request.user, patient=patient, **form.cleaned_data)
+        except ValidationError as refusal:
+            note_refusal(form, refusal)
+        else:
+            messages.success(request, "The record is saved.")
+            return redirect("patient-detail", pk=patient.pk)
+    unchanged = get_object_or_404(Patient, pk=pk) if form.errors else patient
+    context = {"form": form, "patient": unchanged}
+    return render(request, "accounts/patient_form.html", context, status=422 if form.errors else 200)

@@ -1,0 +1,75 @@
+"""Sending stored files to a browser. The web server never serves them: the caller has asked the permission table."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import structlog
+from django.db.models.fields.files import FieldFile
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
+from PIL import Image as Pillow
+
+log = structlog.get_logger(__name__)
+
+THUMBNAIL_SIDE = 360
+"""Pixels of the longer side: sharp on a card of 180 px on a dense screen."""
+THUMBNAIL_QUALITY = 82
+THUMBNAIL_SECONDS = 300
+
+
+def send(
+    request: HttpRequest, file: FieldFile, *, sha256: str, content_type: str, filename: str, attachment: bool = False
+) -> HttpResponseBase:
+    """Stream a stored file with its SHA-256 as ETag; 304 to who has it.
+
+    The browser asks again each time, so that a right that was taken away holds at once.
+
+    Raises:
+        Http404: when the file is gone from the storage.
+    """
+    unchanged = _unchanged(request, sha256)
+    if unchanged is not None:
+        return unchanged
+    try:
+        content = file.open("rb")
+    except FileNotFoundError as missing:
+        log.error("file.missing", name=file.name)
+        raise Http404("The file is missing from the storage. Tell IT.") from missing
+    response = FileResponse(content, as_attachment=attachment, filename=filename, content_type=content_type)
+    return _private(response, etag=sha256, cache="private, no-cache")
+
+
+def send_thumbnail(request: HttpRequest, file: FieldFile, *, sha256: str) -> HttpResponseBase:
+    """A small grey or colour JPEG of a stored PNG, made on the fly.
+
+    Raises:
+        Http404: when the file is gone from the storage.
+    """
+    etag = f"{sha256}-{THUMBNAIL_SIDE}"
+    unchanged = _unchanged(request, etag)
+    if unchanged is not None:
+        return unchanged
+    try:
+        with file.open("rb") as stored, Pillow.open(stored) as picture:
+            picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
+            small = BytesIO()
+            picture.convert("L" if picture.mode == "L" else "RGB").save(small, "JPEG", quality=THUMBNAIL_QUALITY)
+    except FileNotFoundError as missing:
+        log.error("file.missing", name=file.name)
+        raise Http404("The file is missing from the storage. Tell IT.") from missing
+    response = HttpResponse(small.getvalue(), content_type="image/jpeg")
+    return _private(response, etag=etag, cache=f"private, max-age={THUMBNAIL_SECONDS}")
+
+
+def _unchanged(request: HttpRequest, etag: str) -> HttpResponseBase | None:
+    answer = get_conditional_response(request, etag=quote_etag(etag))
+    return answer if answer is not None and answer.status_code == 304 else None
+
+
+def _private(response: HttpResponseBase, *, etag: str, cache: str) -> HttpResponseBase:
+    response["ETag"] = quote_etag(etag)
+    response["Cache-Control"] = cache
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

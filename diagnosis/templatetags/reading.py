@@ -1,0 +1,58 @@
+"""Words and figures of the reading screens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django import template
+
+from diagnosis import wording
+
+register = template.Library()
+
+register.filter("label_words", wording.label_words)
+register.filter("label_phrase", wording.label_phrase)
+register.filter("suspicion_words", wording.suspicion_words)
+register.filter("check_words", wording.check_words)
+register.filter("percent", wording.percent)
+
+SUSPICION_STEPS = range(1, 11)
+
+
+@register.filter
+def hundredths(share: float) -> str:
+    """0-1 as a length of 0-100, for the width of a bar."""
+    return f"{max(0.0, min(float(share), 1.0)) * 100:.1f}"
+
+
+@register.filter
+def duration(span: timedelta | None) -> str:
+    """``0.8 s``, ``41 s``, ``3 min 5 s``; nothing for ``None``."""
+    if span is None:
+        return ""
+    seconds = max(span.total_seconds(), 0.0)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.filter
+def milliseconds(value: float) -> str:
+    return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
+
+
+@register.filter
+def short_digest(digest: str) -> str:
+    """The first twelve digits of a SHA-256, enough to compare by eye."""
+    return digest[:12]
+
+
+@register.inclusion_tag("diagnosis/partials/suspicion_scale.html")
+def suspicion_scale(suspicion: int) -> dict[str, object]:
+    """The ten steps with the one that applies."""
+    return {"suspicion": suspicion, "steps": [(step, (step - 1) * 10) for step in SUSPICION_STEPS]}

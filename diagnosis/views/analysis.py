@@ -1,0 +1,147 @@
+"""The result page: one image, where the model looked, what it said, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts import audit
+from accounts.permissions import needs
+from diagnosis import actions
+from diagnosis.forms import FrameForm
+from diagnosis.intake import IntakeRejected
+from diagnosis.models import Analysis, Image, Study
+from ml.contract import LABELS
+from portal.jobs import State
+
+OTHER_STUDIES = 6
+MODEL_STATUS_WORDS = {"released": "released", "research": "research: not for clinical decisions"}
+
+
+def _analysis(request: HttpRequest, pk: Any) -> Analysis:
+    visible = Analysis.objects.visible_to(request.user).select_related(
+        "image__study__patient", "image__uploaded_by", "image__differences_confirmed_by"
+    )
+    return get_object_or_404(visible.prefetch_related("reports"), pk=pk)
+
+
+def _version(analysis: Analysis) -> str:
+    """Changes whenever something that the panel shows has changed."""
+    report = analysis.current_report
+    told = f"{report.version}.{report.state}" if report else "none"
+    return f"{analysis.state}.{analysis.attempts}.{analysis.stage.replace(' ', '-')}.{told}"
+
+
+def _place_in_queue(analysis: Analysis) -> int | None:
+    if analysis.state != State.QUEUED:
+        return None
+    return Analysis.objects.filter(state=State.QUEUED, queued_at__lt=analysis.queued_at).count() + 1
+
+
+def _panel_context(analysis: Analysis) -> dict[str, Any]:
+    report = analysis.current_report
+    probabilities = analysis.probabilities or {}
+    return {
+        "analysis": analysis,
+        "image": analysis.image,
+        "version_seen": _version(analysis),
+        "polling": not analysis.is_finished or (report is not None and not report.is_finished),
+        "place": _place_in_queue(analysis),
+        "probabilities": sorted(((label, probabilities[label]) for label in LABELS if probabilities), key=lambda p: -p[1]),
+        "failed_checks": [check for check in analysis.quality if not check["passed"]],
+        "model_status_words": MODEL_STATUS_WORDS.get(analysis.model_status, analysis.model_status),
+        "report": report,
+        "reports": list(analysis.reports.all()),
+        "ready_report": next((one for one in analysis.reports.all() if one.is_ready), None),
+    }
+
+
+@needs("analysis", "view")
+@require_safe
+def detail(request: HttpRequest, pk: Any) -> HttpResponse:
+    """Viewer and panel."""
+    analysis = _analysis(request, pk)
+    image = analysis.image
+    study = image.study
+    siblings = list(Image.objects.filter(study=study).select_related("analysis").order_by("created_at", "pk"))
+    position = next(place for place, one in enumerate(siblings) if one.pk == image.pk)
+    audit.record("analysis.viewed", actor=request.user, target=analysis, patient=study.patient)
+    return render(
+        request,
+        "diagnosis/analysis_detail.html",
+        {
+            **_panel_context(analysis),
+            "study": study,
+            "patient": study.patient,
+            "siblings": siblings,
+            "position": position + 1,
+            "previous_image": siblings[position - 1] if position > 0 else None,
+            "next_image": siblings[position + 1] if position + 1 < len(siblings) else None,
+            "other_studies": Study.objects.visible_to(request.user)
+            .filter(patient=study.patient)
+            .filter(~Q(pk=study.pk))[:OTHER_STUDIES],
+        },
+    )
+
+
+@needs("analysis", "view")
+@require_safe
+def panel(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The panel alone. 204 when nothing changed since ``?seen=``, so that a button keeps its focus while one waits."""
+    analysis = _analysis(request, pk)
+    if request.GET.get("seen") == _version(analysis):
+        return HttpResponse(status=204)
+    return render(request, "diagnosis/partials/analysis_panel.html", _panel_context(analysis))
+
+
+def _do(request: HttpRequest, pk: Any, verb: Callable[..., Any], *, done: str) -> HttpResponse:
+    """Do a verb to the analysis and return to its page; what is no longer possible is said there."""
+    analysis = _analysis(request, pk)
+    try:
+        verb(acting_user=request.user, analysis=analysis)
+    except actions.WrongState as wrong:
+        messages.warning(request, str(wrong))
+    else:
+        messages.info(request, done)
+    return redirect("analysis-detail", pk=pk)
+
+
+@needs("analysis", "retry")
+@require_POST
+def retry(request: HttpRequest, pk: Any) -> HttpResponse:
+    return _do(request, pk, actions.retry_analysis, done="The analysis is in the queue again.")
+
+
+@needs("analysis", "cancel")
+@require_POST
+def cancel(request: HttpRequest, pk: Any) -> HttpResponse:
+    return _do(request, pk, actions.cancel_analysis, done="The analysis was cancelled. The image is still stored.")
+
+
+@needs("image", "add")
+@require_POST
+def frame(request: HttpRequest, pk: Any) -> HttpResponse:
+    """Analyse another frame of a multi-frame file; leads to the page of that frame."""
+    visible = Image.objects.visible_to(request.user).select_related("study__patient", "analysis")
+    image = get_object_or_404(visible, pk=pk)
+    form = FrameForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Choose a frame from 1 to {image.frame_count}.")
+        return redirect("analysis-detail", pk=image.analysis.pk)
+    try:
+        filed = actions.add_frame(acting_user=request.user, image=image, frame=form.cleaned_data["frame"] - 1)
+    except IntakeRejected as rejection:
+        messages.error(request, rejection.message)
+        return redirect("analysis-detail", pk=image.analysis.pk)
+    except actions.WrongState as wrong:
+        messages.warning(request, str(wrong))
+        return redirect("analysis-detail", pk=image.analysis.pk)
+    if filed.duplicate:
+        messages.info(request, "This frame is on record already; here is its result.")
+    return redirect("analysis-detail", pk=filed.image.analysis.pk)

@@ -1,0 +1,107 @@
+"""The first page after sign-in: what waits for this person, by role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from accounts.models import Patient, User
+from accounts.permissions import needs
+from accounts.roles import Role
+from diagnosis import inference
+from diagnosis.models import Analysis, Image, ModelVersion, Report, Study
+from diagnosis.study_summary import summarise
+from ml.contract import ModelError
+from portal.jobs import UNFINISHED, State
+
+RECENT_STUDIES = 12
+LISTED_JOBS = 8
+FAILURES_SINCE = timedelta(days=7)
+
+
+def _radiologist(user: User) -> dict[str, Any]:
+    images = Image.objects.select_related("analysis").order_by("created_at")
+    studies = Study.objects.visible_to(user).select_related("patient").prefetch_related(Prefetch("images", images))
+    analyses = Analysis.objects.visible_to(user).select_related("image__study__patient")
+    unfinished = analyses.filter(state__in=UNFINISHED).order_by("queued_at")
+    failed = analyses.filter(state=State.FAILED)
+    return {
+        "summaries": [summarise(study) for study in studies[:RECENT_STUDIES]],
+        "unfinished": unfinished[:LISTED_JOBS],
+        "unfinished_count": unfinished.count(),
+        "failed": failed[:LISTED_JOBS],
+        "failed_count": failed.count(),
+    }
+
+
+def _administrator(user: User) -> dict[str, Any]:
+    return {
+        "patients": Patient.objects.visible_to(user).count(),
+        "studies": Study.objects.visible_to(user).count(),
+        "users": User.objects.filter(is_active=True).count(),
+        "results": Analysis.objects.visible_to(user).summary(),
+        "states": dict(
+            Analysis.objects.visible_to(user).order_by().values_list("state").annotate(Count("pk"))
+        ),
+    }
+
+
+def _it_staff(user: User) -> dict[str, Any]:
+    """Figures of the machine room. No row of it names a patient."""
+    now = timezone.now()
+    jobs: list[dict[str, Any]] = []
+    for words, rows in (("Analyses", Analysis.objects), ("Reports", Report.objects)):
+        waiting = rows.filter(state=State.QUEUED).order_by("queued_at")
+        oldest = waiting.values_list("queued_at", flat=True).first()
+        jobs.append(
+            {
+                "words": words,
+                "queued": waiting.count(),
+                "running": rows.filter(state=State.RUNNING).count(),
+                "oldest": now - oldest if oldest else None,
+                "failed": rows.filter(state=State.FAILED, finished_at__gte=now - FAILURES_SINCE).count(),
+            }
+        )
+    failures = Analysis.objects.filter(state=State.FAILED).order_by("-finished_at")
+    return {
+        "jobs": jobs,
+        "models": [(row, _altered(row)) for row in ModelVersion.objects.filter(active=True)],
+        "failures": failures.only("pk", "error_code", "error_message", "error_detail", "finished_at", "attempts")[
+            :LISTED_JOBS
+        ],
+        "failure_days": FAILURES_SINCE.days,
+    }
+
+
+def _altered(model: ModelVersion) -> list[str]:
+    """What is wrong with the files of an artefact, in sentences; empty when all match."""
+    try:
+        return inference.altered_files(model.name, model.version)
+    except ModelError as error:
+        return [f"{error} {error.remedy}".strip()]
+
+
+def _patient(user: User) -> dict[str, Any]:
+    return {"reports": Report.objects.visible_to(user).order_by("-created_at")}
+
+
+BOARDS: dict[str, tuple[str, Callable[[User], dict[str, Any]]]] = {
+    Role.RADIOLOGIST: ("diagnosis/home_radiologist.html", _radiologist),
+    Role.ADMINISTRATOR: ("diagnosis/home_administrator.html", _administrator),
+    Role.IT_STAFF: ("diagnosis/home_it_staff.html", _it_staff),
+    Role.PATIENT: ("diagnosis/home_patient.html", _patient),
+}
+
+
+@needs("home", "view")
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    template, collect = BOARDS[request.user.role]
+    return render(request, template, collect(request.user))

@@ -1,0 +1,38 @@
+"""One patient: who it is, what was examined, and the door for new images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from accounts import audit
+from accounts.models import Patient
+from accounts.permissions import needs
+from diagnosis.forms import BatchForm
+from diagnosis.models import Image, Modality, Study
+from diagnosis.study_summary import summarise
+
+
+@needs("patient", "view")
+@require_safe
+def detail(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The record with its studies, newest first."""
+    patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
+    images = Image.objects.select_related("analysis").order_by("created_at")
+    studies = Study.objects.visible_to(request.user).filter(patient=patient).prefetch_related(Prefetch("images", images))
+    audit.record("patient.viewed", actor=request.user, target=patient, patient=patient)
+    return render(
+        request,
+        "diagnosis/patient_detail.html",
+        {
+            "patient": patient,
+            "summaries": [summarise(study) for study in studies],
+            "batch": BatchForm(modality=Modality.ULTRASOUND),
+            "max_bytes": settings.MAX_IMAGE_BYTES,
+        },
+    )

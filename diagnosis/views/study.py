@@ -1,0 +1,76 @@
+"""A study: made here, filled here, and its images as they come in and are analysed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import audit
+from accounts.models import Patient
+from accounts.permissions import needs
+from diagnosis import actions
+from diagnosis.forms import BatchForm, StudyForm
+from diagnosis.models import Image, Study
+from diagnosis.study_summary import StudySummary, summarise
+
+
+@needs("study", "create")
+@require_http_methods(["GET", "POST"])
+def create(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The form for a new study of a patient."""
+    patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
+    form = StudyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        study = actions.create_study(acting_user=request.user, patient=patient, **form.cleaned_data)
+        return redirect("study-detail", pk=study.pk)
+    return render(
+        request,
+        "diagnosis/study_form.html",
+        {"patient": patient, "form": form},
+        status=422 if form.is_bound else 200,
+    )
+
+
+def _summary(request: HttpRequest, pk: Any) -> StudySummary:
+    images = Image.objects.select_related("analysis").order_by("created_at")
+    visible = Study.objects.visible_to(request.user).select_related("patient", "created_by")
+    return summarise(get_object_or_404(visible.prefetch_related(Prefetch("images", images)), pk=pk))
+
+
+@needs("study", "view")
+@require_safe
+def detail(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The study with its images and the place to add some."""
+    summary = _summary(request, pk)
+    study = summary.study
+    audit.record("study.viewed", actor=request.user, target=study, patient=study.patient)
+    return render(
+        request,
+        "diagnosis/study_detail.html",
+        {
+            "summary": summary,
+            "study": study,
+            "patient": study.patient,
+            "batch": BatchForm(modality=study.modality, initial={"laterality": study.laterality}),
+            "max_bytes": settings.MAX_IMAGE_BYTES,
+        },
+    )
+
+
+@needs("study", "view")
+@require_safe
+def images(request: HttpRequest, pk: Any) -> HttpResponse:
+    """The cards alone. 204 when nothing changed since ``?seen=``, so that a card keeps its focus while it waits."""
+    summary = _summary(request, pk)
+    if request.GET.get("seen") == summary.version:
+        return HttpResponse(status=204)
+    return render(
+        request,
+        "diagnosis/partials/study_images.html",
+        {"summary": summary, "study": summary.study, "patient": summary.study.patient},
+    )

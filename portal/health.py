@@ -1,0 +1,28 @@
+"""``/healthz``: the process is alive. ``/readyz``: database, queue, storage, model and worker are ready."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from portal import readiness
+
+
+@login_not_required
+@require_safe
+def alive(request: HttpRequest) -> JsonResponse:
+    """200 as long as this process answers; asks nothing of anything else."""
+    return JsonResponse({"status": "alive"})
+
+
+@login_not_required
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 when every part is ready, else 503; says which part, and nothing about the site."""
+    parts = readiness.parts()
+    is_ready = all(part.ready for part in parts)
+    return JsonResponse(
+        {"status": "ready" if is_ready else "not ready", "checks": {part.name: part.word for part in parts}},
+        status=200 if is_ready else 503,
+    )
