@@ -1,13 +1,12 @@
 """The report of one analysis: plain values in, PDF bytes out. No queries, no models, no files but the fonts.
 
-``render`` fills ``templates/reports/analysis_report.html`` and lets xhtml2pdf set it. What came from a person or a device
-is text: it is escaped, characters that cannot be printed are marked, and the renderer may read nothing, neither from the
-network nor from the disk. Images travel inside the document.
+``render`` fills ``templates/reports/analysis_report.html`` and lets xhtml2pdf set it. What came from a person or a
+device is text: it is escaped, characters that cannot be printed are marked, and the renderer may read nothing, neither
+from the network nor from the disk. Images travel inside the document.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 import traceback
@@ -17,9 +16,6 @@ from datetime import UTC, date, datetime
 from io import BytesIO
 from zoneinfo import ZoneInfo
 
-import cv2
-import numpy as np
-import qrcode
 from django.conf import settings
 from django.template.loader import render_to_string
 from pypdf import PdfReader
@@ -28,7 +24,7 @@ from reportlab.platypus.tables import CellStyle
 from xhtml2pdf.config.resources import ResourceAccessPolicy
 from xhtml2pdf.document import pisaDocument
 
-from diagnosis import report_fonts
+from diagnosis import report_fonts, report_images
 
 # The same context gives the same bytes, so a report can be made again and compared by its digest.
 rl_config.invariant = 1
@@ -47,13 +43,6 @@ POLICY = ResourceAccessPolicy.server(
 SILENCED = ("xhtml2pdf", "reportlab", "svglib", "html5lib", "pypdf", "PIL", "fontTools")
 """Libraries that log the text they set; none of it may reach a log."""
 
-IMAGE_BOX_MM = (84.0, 76.0)
-"""Width and height that one of the two images may take."""
-IMAGE_PIXELS = 1000
-"""The longer side of a printed image: 84 mm at 300 dots an inch."""
-JPEG_QUALITY = 90
-QR_MASK = 2
-"""A fixed mask: choosing the best of eight takes longer than the rest of the code, and readers accept each."""
 HISTORY_LIMIT = 8000
 """Characters of clinical history that are printed, some three pages; the report says where it was cut."""
 FIELD_LIMIT = 300
@@ -87,20 +76,6 @@ _CHECK_WORDS = {
     "contrast": "Contrast",
     "novelty": "Likeness to the images the model knows",
 }
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _tone(grey: int) -> str:
-    """Return one pixel of a grey, which a bar stretches to its length."""
-    _, png = cv2.imencode(".png", np.full((1, 1), grey, dtype=np.uint8))
-    return _data_uri("image/png", png.tobytes())
-
-
-_DARK = _tone(26)
-_MID = _tone(150)
 
 
 class ReportError(Exception):
@@ -192,22 +167,22 @@ def render(context: ReportContext) -> RenderedReport:
         setter = report_fonts.typesetter(settings.NODE_MODULES)
     except report_fonts.FontMissing as missing:
         raise ReportError(str(missing)) from missing
-    failure = ""
     place = ""
     try:
-        original, overlay = _image(context.image_png), _image(context.overlay_png)
+        original, overlay = report_images.printed(context.image_png), report_images.printed(context.overlay_png)
         page = _Words(context, setter).page() | {"original": original, "overlay": overlay}
         sources = {
             "original": original.source,
             "overlay": overlay.source,
-            "qr": _qr(context.verification_url),
-            "dark": _DARK,
-            "mid": _MID,
+            "qr": report_images.qr_code(context.verification_url),
+            "dark": report_images.DARK,
+            "mid": report_images.MID,
         }
         pdf, pages = _set(render_to_string(TEMPLATE, page), sources=sources, drawn_at=context.generated_at)
-    except Exception as error:  # noqa: BLE001  only its kind may leave this function, see Raises
-        failure = type(error).__name__
-    if failure:
+    except Exception as error:  # noqa: BLE001  only its kind and its line may leave this function, see Raises
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{type(error).__name__} in {last.name}, {last.filename}:{last.lineno}"
+    if place:
         refusal = ReportError(
             "The report could not be set. The result is stored; ask for the report again. If it fails again, tell IT."
         )
@@ -372,44 +347,3 @@ def percent(probability: float) -> str:
     if probability > 0.99:
         return "over 99 %"
     return f"{probability:.0%}".replace("%", " %")
-
-
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """An image ready to print: its source and its size on paper."""
-
-    source: str
-    width: str
-    height: str
-
-
-def _image(encoded: bytes) -> _Image:
-    """Return an image at print resolution, fitted into :data:`IMAGE_BOX_MM`."""
-    pixels = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError("an image could not be decoded")
-    height, width = pixels.shape[:2]
-    millimetres = min(IMAGE_BOX_MM[0] / width, IMAGE_BOX_MM[1] / height)
-    shrink = IMAGE_PIXELS / max(width, height)
-    if shrink < 1:
-        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    blue, green, red = cv2.split(pixels)
-    if np.array_equal(blue, green) and np.array_equal(green, red):
-        pixels = green
-    _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return _Image(
-        source=_data_uri("image/jpeg", jpeg.tobytes()),
-        width=f"{width * millimetres:.2f}mm",
-        height=f"{height * millimetres:.2f}mm",
-    )
-
-
-def _qr(url: str) -> str:
-    """Return a QR code of ``url`` as a PNG in a ``data:`` URI, one pixel a module."""
-    code = qrcode.QRCode(border=0, error_correction=qrcode.constants.ERROR_CORRECT_M, mask_pattern=QR_MASK)
-    code.add_data(url)
-    code.make()
-    modules = np.where(np.array(code.get_matrix()), 0, 255).astype(np.uint8)
-    _, png = cv2.imencode(".png", np.kron(modules, np.ones((6, 6), dtype=np.uint8)))
-    return _data_uri("image/png", png.tobytes())

@@ -48,7 +48,9 @@ class Timing:
 def synthetic_image(*, height: int = 460, width: int = 620, seed: int = 0) -> NDArray[np.uint8]:
     """A grey image with the grain and contrast of ultrasound and a dark lesion, uint8 (height, width)."""
     random = np.random.default_rng(seed)
-    grain = cv2.GaussianBlur(random.standard_normal((height, width)).astype(np.float32), (0, 0), 1.6)
+    white = random.standard_normal((height, width)).astype(np.float32)
+    # The grain grows with the image, as it does when the same frame is exported larger.
+    grain = cv2.GaussianBlur(white, (0, 0), max(height, width) / 390)
     layers = np.linspace(150, 60, height, dtype=np.float32)[:, None]
     rows = (np.arange(height) - height / 2) / (height / 6)
     columns = (np.arange(width) - width / 2) / (width / 5)

@@ -61,13 +61,12 @@ class Command(BaseCommand):
     def _jobs(self) -> None:
         """Count the work that waits, and what has failed and waits for a person."""
         try:
-            for kind in jobs.kinds():
-                states = kind.counts
+            for kind in jobs.counts():
                 self._line(
                     kind.name,
-                    "They are waiting, and no worker is running." if states.waiting and not workers.seen() else "",
+                    "They are waiting, and no worker is running." if kind.queued and not workers.seen() else "",
                     "Start one: python manage.py serve (web and worker).",
-                    note=f"{states.waiting} waiting, {states.running} running, {states.failed} failed",
+                    note=f"{kind.queued} waiting, {kind.running} running, {kind.failed} failed",
                 )
         except Error as error:
             self._line("jobs", f"They could not be counted ({type(error).__name__}).", "Repair the database first.")
