@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts.models import User
 
 
 class ClosedSignupAdapter(DefaultAccountAdapter):
@@ -22,6 +27,21 @@ class ClosedSignupAdapter(DefaultAccountAdapter):
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        request.session["first_sign_in"] = user.last_login is None
+        return super().pre_login(request, user, **kwargs)
+
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        """The first sign-in leads to the password page: the password was made by somebody else.
+
+        The demonstration's log-ins are shared on purpose and stay as they are.
+        """
+        response = super().post_login(request, user, **kwargs)
+        if not request.session.pop("first_sign_in", False) or settings.DEMO:
+            return response
+        messages.warning(request, "This is your first sign-in. If somebody gave you the password, choose your own now.")
+        return redirect("account_change_password")
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count wrong tries by account and address, so that a stranger cannot lock a colleague out."""

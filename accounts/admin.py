@@ -8,16 +8,23 @@ from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts import actions
 from accounts.models import User
 from accounts.permissions import may
 
+
+def _password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    return redirect("account_change_password")
+
+
 admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 admin.site.index_title = "Administration"
-# One sign-in page, with its limits and its ledger, instead of the admin site's own.
+# One sign-in page and one password page, with their limits and their ledger, instead of the admin site's own.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.password_change = _password_change  # type: ignore[method-assign]
 
 
 @admin.register(User)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from portal import readiness
+
+log = structlog.get_logger(__name__)
 
 
 @login_not_required
@@ -21,6 +24,9 @@ def alive(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when every part is ready, else 503; says which part, and nothing about the site."""
     parts = readiness.parts()
+    for part in parts:
+        if not part.ready:
+            log.warning("ready.not_ready", part=part.name, problem=part.problem)
     is_ready = all(part.ready for part in parts)
     return JsonResponse(
         {"status": "ready" if is_ready else "not ready", "checks": {part.name: part.word for part in parts}},

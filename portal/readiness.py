@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import Error, connection
@@ -19,8 +18,6 @@ from diagnosis import inference
 from diagnosis.models import ModelVersion
 from ml.contract import ModelError
 from portal import workers
-
-log = structlog.get_logger(__name__)
 
 FREE_BYTES = 200 * 1024 * 1024
 """Below this much free space an upload may fail half-way."""
@@ -158,7 +155,6 @@ def _ask() -> Iterator[Part]:
             check()
         except NotReady as problem:
             yield Part(name=check.__name__, problem=str(problem), remedy=problem.remedy)
-            log.warning("ready.not_ready", part=check.__name__, problem=str(problem))
         except Error as error:
             yield Part(
                 name=check.__name__,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
 
-from diagnosis.models.study import Image
+from accounts.models import Patient
+from diagnosis.models.study import Image, Modality
 from diagnosis.querysets import AnalysisQuerySet
 from ml.contract import LABELS
 from portal.jobs import LeasedJob, State
@@ -32,6 +34,9 @@ class Analysis(LeasedJob):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     image = models.OneToOneField(Image, on_delete=models.PROTECT, related_name="analysis")
+    # Copies of the study's, which do not change: lists of 100,000 rows are filtered and sorted by them (docs/api.md).
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="analyses", editable=False, db_index=False)
+    modality = models.CharField(max_length=4, choices=Modality, editable=False)
 
     label = models.CharField(max_length=10, choices=Label, blank=True)
     confidence = models.FloatField(null=True, blank=True)
@@ -59,6 +64,15 @@ class Analysis(LeasedJob):
             models.Index(fields=["-queued_at", "id"], name="analysis_newest"),
             models.Index(fields=["label", "-queued_at"], name="analysis_by_label"),
             models.Index(fields=["state", "-queued_at"], name="analysis_by_state"),
+            models.Index(fields=["modality", "-queued_at"], name="analysis_by_modality"),
+            models.Index(fields=["patient", "-queued_at"], name="analysis_by_patient"),
+            models.Index(fields=["confidence", "id"], name="analysis_by_confidence"),
+            models.Index(fields=["model_name", "model_version", "-queued_at"], name="analysis_by_model"),
+            # The summary of the history is read from these alone, without touching the table.
+            models.Index(fields=["label", "confidence"], name="analysis_summary"),
+            models.Index(fields=["modality", "label", "confidence"], name="analysis_summary_modality"),
+            models.Index(fields=["state", "label", "confidence"], name="analysis_summary_state"),
+            models.Index(fields=["queued_at", "label", "confidence"], name="analysis_summary_day"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -70,6 +84,12 @@ class Analysis(LeasedJob):
 
     def __str__(self) -> str:
         return f"{self.get_state_display()}: {self.get_label_display()}" if self.label else self.get_state_display()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.patient_id = self.image.study.patient_id
+            self.modality = self.image.study.modality
+        super().save(*args, **kwargs)
 
     @property
     def probabilities(self) -> dict[str, float] | None:

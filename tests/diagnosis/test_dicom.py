@@ -1,5 +1,6 @@
 """DICOM pixels arrive as the scanner meant them, in every transfer syntax and photometric interpretation."""
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
@@ -31,6 +33,12 @@ NATIVE = (
     DeflatedExplicitVRLittleEndian,
 )
 LOSSLESS = (*NATIVE, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless)
+# Process 4 of ITU-T T.81, which no encoder here writes: a 16 x 16 ramp of 160 a row and 80 a column, by GDCM.
+TWELVE_BIT_JPEG = base64.b64decode(
+    "/9j/2wBDAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQH/wQALEAAQABAB"
+    "AREA/8QAFAABAAAAAAAAAAAAAAAAAAAADf/EABwQAAAGAwAAAAAAAAAAAAAAAAALDCk4R1ZldP/aAAgBAQAAPwBpAKTUk3GZs7Eak49QFAAp"
+    "NSTcZmzsRqTj1AUACk1JNxmbOxGpOPUBQAKTUk3GZs7Eak49QP/ZAA=="
+)
 every_lossless_syntax = pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda uid: uid.name)
 
 
@@ -73,6 +81,13 @@ def test_baseline_jpeg_stays_close_to_the_original():
     assert np.abs(shown(good_dicom(pixels=grey, syntax=JPEGBaseline8Bit)).astype(int) - grey).mean() < 3
     file = good_dicom(pixels=colour, syntax=JPEGBaseline8Bit, photometric="YBR_FULL_422")
     assert np.abs(shown(file).astype(int) - colour).max() <= 6
+
+
+def test_twelve_bit_extended_jpeg_is_read():
+    y, x = np.mgrid[:16, :16]
+    ramp = (160 * y + 80 * x).astype(np.uint16)
+    file = good_dicom(pixels=ramp, bits_stored=12, syntax=JPEGExtended12Bit, coded_frames=[TWELVE_BIT_JPEG])
+    assert np.abs(shown(file) - stretched(ramp)).max() <= 1
 
 
 def test_monochrome1_is_inverted():
