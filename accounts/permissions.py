@@ -1,7 +1,8 @@
 """The one place that answers "may this person do that?".
 
-Pages use :func:`needs`, the REST API uses :class:`accounts.api_permissions.TablePermission`, both read ``accounts.roles.TABLE``. A page or
-endpoint that names no permission is refused (and tests/portal/test_closed_by_default.py fails).
+Pages use :func:`needs`, the REST API uses :class:`accounts.api_permissions.TablePermission`, both read
+``accounts.roles.TABLE``. A page or endpoint that names no permission is refused (and
+tests/portal/test_closed_by_default.py fails).
 """
 
 from __future__ import annotations

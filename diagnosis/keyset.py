@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,20 +87,21 @@ def _values(model: type[Model], order: Order, position: str) -> list[Any] | None
         return None
 
 
-def _beyond(order: Order, values: Sequence[Any], *, nulls_first: bool) -> Q:
-    """Rows that come after the position, lexicographically."""
-    condition = Q()
-    for term, value in zip(reversed(order), reversed(values), strict=True):
-        further = Q(**{f"{term.path}__{'lt' if term.descending else 'gt'}": value}) if value is not None else Q()
-        if value is None:
-            same = Q(**{f"{term.path}__isnull": True})
-            here = Q(**{f"{term.path}__isnull": False}) if nulls_first else None
-        else:
-            same = Q(**{term.path: value})
-            here = further | Q(**{f"{term.path}__isnull": True}) if term.nullable and not nulls_first else further
-        rest = (same & condition) if condition else None
-        condition = rest if here is None else here if rest is None else here | rest  # type: ignore[assignment]
-    return condition
+def _levels(order: Order, values: Sequence[Any], *, nulls_first: bool) -> Iterator[Q]:
+    """Yield the rows beyond the position as conditions that follow each other in the order.
+
+    First those that agree in all columns but the last, then in all but the last two, and so on. Each is one range of an
+    index; the OR of them is not, and databases answer it by reading everything.
+    """
+    for depth in reversed(range(len(order))):
+        same = Q()
+        for term, value in zip(order[:depth], values, strict=False):
+            same &= Q(**{f"{term.path}__isnull": True}) if value is None else Q(**{term.path: value})
+        term, value = order[depth], values[depth]
+        if value is not None:
+            yield same & Q(**{f"{term.path}__{'lt' if term.descending else 'gt'}": value})
+        if term.nullable and (value is None) == nulls_first:
+            yield same & Q(**{f"{term.path}__isnull": not nulls_first})
 
 
 def _sorted(rows: QuerySet[Any], order: Order, *, nulls_first: bool) -> QuerySet[Any]:
@@ -131,9 +132,12 @@ def slice_of(
     backwards = backwards and values is not None
     direction = opposite(order) if backwards else order
     found = _sorted(rows, direction, nulls_first=backwards)
-    if values is not None:
-        found = found.filter(_beyond(direction, values, nulls_first=backwards))
-    read = list(found[: size + 1])
+    read: list[Any] = []
+    levels = [Q()] if values is None else _levels(direction, values, nulls_first=backwards)
+    for level in levels:
+        read += found.filter(level)[: size + 1 - len(read)]
+        if len(read) > size:
+            break
     more, page = len(read) > size, read[:size]
     if backwards:
         page.reverse()

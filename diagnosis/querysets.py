@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import Count, Q, Sum
+from django.db.models import Avg, Count, Q
 
+from accounts.models import Patient
 from accounts.permissions import may
 from accounts.roles import Role
 from accounts.search import patient_search
 from ml.contract import LABELS
+
+MOST_IMAGES_OF_AN_ORDER = 500
 
 if TYPE_CHECKING:
     from diagnosis.models import Report
@@ -35,30 +38,32 @@ class AnalysisQuerySet(models.QuerySet[Any]):
         return self if may(user, "analysis", "view") else self.none()
 
     def search(self, words: str) -> Self:
-        """Analyses of patients whose name or MRN has all the words, or of the study with this accession number."""
-        patients = Patient.objects.filter(patient_search("", words)).order_by().values("pk")
-        found = self.filter(patient__in=patients)
-        studies = self.model.image.field.related_model.study.field.related_model
-        ordered = studies.objects.filter(accession_number=words.strip()).values_list("pk", flat=True)[:ACCESSION_LIMIT]
-        # Asked first: an OR of the two would read every row.
-        return self.filter(Q(patient__in=patients) | Q(image__study__in=list(ordered))) if ordered else found
+        """Analyses of patients whose name or MRN has all the words, or of the order with this accession number."""
+        patients = Patient.objects.filter(patient_search("", words)).order_by()
+        # Each side of the OR can be looked up in an index only as a plain list of keys of this table.
+        ordered = self.model._default_manager.filter(image__study__accession_number=words.strip())
+        keys = list(ordered.order_by().values_list("pk", flat=True)[:MOST_IMAGES_OF_AN_ORDER])
+        condition = Q(patient__in=patients.values("pk"))
+        return self.filter(condition | Q(pk__in=keys) if keys else condition)
 
     def summary(self) -> dict[str, Any]:
-        """Counts and shares by result, mean confidence, in one query that the index ``analysis_summary`` answers alone.
+        """Counts and shares by result, mean confidence, in one query that an index answers alone.
 
         Returns:
             ``total``, ``scored``, ``mean_confidence`` (0-1 or ``None``), and ``by_label``: a list of
             ``{"label", "count", "share"}``, the share being of the scored ones (0-1).
         """
-        groups = self.order_by().values("label").annotate(count=Count("*"), sum_of_confidence=Sum("confidence"))
-        by_label = {group["label"]: group for group in groups}
-        counts = {label: by_label[label]["count"] if label in by_label else 0 for label in LABELS}
-        scored = sum(counts.values())
-        sum_of_confidence = sum(by_label[label]["sum_of_confidence"] for label in LABELS if label in by_label)
+        # Count("*"), not Count("pk"): the key is in no index beside these columns.
+        counts = self.order_by().aggregate(
+            total=Count("*"),
+            mean_confidence=Avg("confidence"),
+            **{label: Count("*", filter=Q(label=label)) for label in LABELS},
+        )
+        scored = sum(counts[label] for label in LABELS)
         return {
-            "total": sum(group["count"] for group in by_label.values()),
+            "total": counts["total"],
             "scored": scored,
-            "mean_confidence": sum_of_confidence / scored if scored else None,
+            "mean_confidence": counts["mean_confidence"],
             "by_label": [
                 {"label": label, "count": counts[label], "share": counts[label] / scored if scored else 0.0}
                 for label in LABELS

@@ -43,6 +43,8 @@ POLICY = ResourceAccessPolicy.server(
 SILENCED = ("xhtml2pdf", "reportlab", "svglib", "html5lib", "pypdf", "PIL", "fontTools")
 """Libraries that log the text they set; none of it may reach a log."""
 
+USUAL_PAGES = 2
+"""The number of pages is guessed and, if wrong, set again: the renderer's own count lays every report out twice."""
 HISTORY_LIMIT = 8000
 """Characters of clinical history that are printed, some three pages; the report says where it was cut."""
 FIELD_LIMIT = 300
@@ -178,7 +180,11 @@ def render(context: ReportContext) -> RenderedReport:
             "dark": report_images.DARK,
             "mid": report_images.MID,
         }
-        pdf, pages = _set(render_to_string(TEMPLATE, page), sources=sources, drawn_at=context.generated_at)
+        pdf, pages = b"", USUAL_PAGES
+        # Ends: the count stands in the foot of the page, whose height is fixed, so it cannot change the count.
+        while not pdf or pages != page["page_count"]:
+            page["page_count"] = pages
+            pdf, pages = _set(render_to_string(TEMPLATE, page), sources=sources, drawn_at=context.generated_at)
     except Exception as error:  # noqa: BLE001  only its kind and its line may leave this function, see Raises
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {last.name}, {last.filename}:{last.lineno}"

@@ -6,10 +6,30 @@ silenced below the level of errors here, and the report renderer silences them a
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
+from structlog.typing import EventDict
 
 TIMESTAMPER = structlog.processors.TimeStamper(fmt="iso", utc=True)
+PROBES = ("GET /healthz", "GET /readyz", "HEAD /healthz", "HEAD /readyz")
+
+
+def without_query(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Cut the query string off a request's line: it is what people search for, names of patients among it.
+
+    The lines of monitors that ask every few seconds are dropped.
+    """
+    request = event.get("request")
+    if isinstance(request, str):
+        event["request"] = request.partition("?")[0]
+        if event["request"] in PROBES:
+            raise structlog.DropEvent
+    return event
+
+
 SHARED_PROCESSORS = [
+    without_query,
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -24,6 +44,8 @@ structlog.configure(
 )
 
 QUIET = ("xhtml2pdf", "reportlab", "svglib", "pydicom", "PIL", "fontTools", "html5lib")
+CHATTY = ("celery", "kombu")
+"""What they say about every message, the job itself says better."""
 
 LOGGING = {
     "version": 1,
@@ -40,5 +62,5 @@ LOGGING = {
     },
     "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["out"], "level": "INFO"},
-    "loggers": {name: {"level": "ERROR"} for name in QUIET},
+    "loggers": {name: {"level": "ERROR"} for name in QUIET} | {name: {"level": "WARNING"} for name in CHATTY},
 }

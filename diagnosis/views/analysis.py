@@ -47,13 +47,14 @@ def _place_in_queue(analysis: Analysis) -> int | None:
 def _panel_context(analysis: Analysis) -> dict[str, Any]:
     report = analysis.current_report
     probabilities = analysis.probabilities or {}
+    likeliest_first = sorted(LABELS, key=lambda label: -probabilities[label]) if probabilities else []
     return {
         "analysis": analysis,
         "image": analysis.image,
         "version_seen": _version(analysis),
         "polling": not analysis.is_finished or (report is not None and not report.is_finished),
         "place": _place_in_queue(analysis),
-        "probabilities": sorted(((label, probabilities[label]) for label in LABELS if probabilities), key=lambda p: -p[1]),
+        "probabilities": [(label, probabilities[label]) for label in likeliest_first],
         "failed_checks": [check for check in analysis.quality if not check["passed"]],
         "model_status_words": MODEL_STATUS_WORDS.get(analysis.model_status, analysis.model_status),
         "report": report,

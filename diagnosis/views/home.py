@@ -42,14 +42,15 @@ def _radiologist(user: User) -> dict[str, Any]:
 
 
 def _administrator(user: User) -> dict[str, Any]:
+    states = dict(Analysis.objects.visible_to(user).order_by().values_list("state").annotate(Count("pk")))
     return {
         "patients": Patient.objects.visible_to(user).count(),
         "studies": Study.objects.visible_to(user).count(),
         "users": User.objects.filter(is_active=True).count(),
         "results": Analysis.objects.visible_to(user).summary(),
-        "states": dict(
-            Analysis.objects.visible_to(user).order_by().values_list("state").annotate(Count("pk"))
-        ),
+        "refused": states.get(State.REJECTED, 0),
+        "failed": states.get(State.FAILED, 0),
+        "unfinished": sum(states.get(state, 0) for state in UNFINISHED),
     }
 
 

@@ -24,14 +24,14 @@ def detail(request: HttpRequest, pk: Any) -> HttpResponse:
     """The record with its studies, newest first."""
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
     images = Image.objects.select_related("analysis").order_by("created_at")
-    studies = Study.objects.visible_to(request.user).filter(patient=patient).prefetch_related(Prefetch("images", images))
+    visible = Study.objects.visible_to(request.user).filter(patient=patient)
     audit.record("patient.viewed", actor=request.user, target=patient, patient=patient)
     return render(
         request,
         "diagnosis/patient_detail.html",
         {
             "patient": patient,
-            "summaries": [summarise(study) for study in studies],
+            "summaries": [summarise(study) for study in visible.prefetch_related(Prefetch("images", images))],
             "batch": BatchForm(modality=Modality.ULTRASOUND),
             "max_bytes": settings.MAX_IMAGE_BYTES,
         },

@@ -34,7 +34,15 @@ def _patient(number: int) -> Patient:
 def _analysis(image: Image, number: int, *, chance: random.Random) -> Analysis:
     state = chance.choice(STATES)
     queued_at = timezone.now() - timedelta(minutes=7 * number)
-    analysis = Analysis(image=image, state=state, queued_at=queued_at, attempts=1)
+    study = image.study
+    analysis = Analysis(
+        image=image,
+        patient=study.patient,
+        modality=study.modality,
+        state=state,
+        queued_at=queued_at,
+        attempts=1,
+    )
     if state == State.SUCCEEDED:
         malignant = chance.random()
         benign = (1 - malignant) * chance.random()

@@ -167,7 +167,9 @@ def test_a_session_has_no_token_to_delete(api, rachel):
     assert client.delete(CURRENT).status_code == 404
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer wrong", "Bearer a b", "Bearer \x00", "Bearer \xc5\xbc", "bearer x"])
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer wrong", "Bearer a b", "Bearer \x00", "Bearer \xc5\xbc", "bearer x"]
+)
 def test_a_bad_token_is_401_and_says_how_to_sign_in(api, db, header):
     client = api()
     client.credentials(HTTP_AUTHORIZATION=header)

@@ -60,7 +60,7 @@ def shared() -> Path:
 
 
 def make_collection(folder: Path, *, patients: int, size: int = 96) -> Path:
-    """Write ``labels.csv``, ``images/`` and ``masks/``: two images per patient, labels in turn, one fold per patient."""
+    """Write ``labels.csv``, ``images/`` and ``masks/``: two images of each patient, labels in turn."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     rows = []

@@ -30,7 +30,7 @@ def rewrite_rows(folder, change):
 def test_a_shared_collection_keeps_its_folds_groups_and_masks(collection):
     records = read_shared(collection)
     assert len(records) == 20
-    assert Counter(record.fold for record in records) == {fold: 4 for fold in range(5)}
+    assert Counter(record.fold for record in records) == dict.fromkeys(range(5), 4)
     assert {record.group for record in records} == {str(patient) for patient in range(10)}
     assert all(record.mask is not None and record.mask.is_file() for record in records)
     assert leaking_groups(records) == []

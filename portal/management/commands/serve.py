@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts.models import User
 from diagnosis import actions, inference
 from ml.contract import ModelError
 from portal import demonstration, env
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             actions.register_models(found=inference.installed())
         except ModelError as error:
             self.stderr.write(f"{error} {error.remedy} The site starts; analyses fail until this is repaired.")
+        self.is_demonstration = settings.DEMO and User.objects.filter(email=demonstration.PEOPLE[0].email).exists()
         connections.close_all()
         self.address = ("127.0.0.1" if host in ("0.0.0.0", "") else "::1" if host == "::" else host, port)
         self.announced = False
@@ -95,7 +97,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"\nSenolens {settings.VERSION} is running: {local or f'http://localhost:{self.address[1]}'}/"
         )
-        if settings.DEMO:
+        if self.is_demonstration:
             self.stdout.write("Demonstration hospital, synthetic patients. Log in as:")
             for person in demonstration.PEOPLE:
                 self.stdout.write(f"  {person.role.label:<14} {person.email:<24} {settings.DEMO_PASSWORD}")
@@ -141,7 +143,6 @@ def _worker() -> Child:
             *("--max-memory-per-child", str(CHILD_MEMORY_KIB), "--max-tasks-per-child", str(CHILD_JOBS)),
             # Workers need not know of each other: the database decides who does what.
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            *("--loglevel", "warning"),
         ],
         environment=dict(os.environ),
     )

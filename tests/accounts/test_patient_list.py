@@ -1,0 +1,136 @@
+"""The list of patients."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from accounts.actions import create_patient
+
+pytestmark = pytest.mark.django_db
+URL = "/patients/"
+
+
+def on_record(mrn: str, given_name: str, family_name: str, **more):
+    return create_patient(
+        acting_user=None,
+        mrn=mrn,
+        given_name=given_name,
+        family_name=family_name,
+        birth_date=date(1980, 2, 29),
+        sex="F",
+        **more,
+    )
+
+
+def found(client, query: str = "") -> list[str]:
+    return [patient.mrn for patient in client.get(f"{URL}?{query}").context["page"]]
+
+
+@pytest.mark.parametrize(("who", "status"), [("rachel", 200), ("adam", 200), ("ivan", 403), ("petra", 403)])
+def test_who_may_open_it(client, request, anna, who, status):
+    client.force_login(request.getfixturevalue(who))
+
+    answer = client.get(URL)
+
+    assert answer.status_code == status
+    assert ("Żółć" in answer.content.decode()) == (status == 200)
+
+
+@pytest.mark.parametrize("typed", ["Żółć", "żółć", "ŻÓŁĆ", "zolc", "anna żół", "żółć anna", "mrn-001", " 001 "])
+def test_a_name_is_found_whatever_the_case_and_accents(client, rachel, anna, typed):
+    on_record("MRN-777", "Johanna", "Müller")
+    client.force_login(rachel)
+
+    assert [patient.mrn for patient in client.get(URL, {"q": typed}).context["page"]] == ["MRN-001"]
+
+
+@pytest.mark.parametrize(("typed", "name"), [("нина", "Нина"), ("山", "山田"), ("strasse", "Straße")])
+def test_other_scripts_are_found_too(client, rachel, typed, name):
+    on_record("MRN-2", name, "Test")
+    client.force_login(rachel)
+
+    assert [patient.mrn for patient in client.get(URL, {"q": typed}).context["page"]] == ["MRN-2"]
+
+
+@pytest.mark.parametrize("typed", ["%", "_", "\\", "'; DROP TABLE", "nobody"])
+def test_characters_with_a_meaning_to_databases_are_text(client, rachel, anna, typed):
+    client.force_login(rachel)
+
+    answer = client.get(URL, {"q": typed})
+
+    assert list(answer.context["page"]) == []
+    assert "Nobody found" in answer.content.decode()
+
+
+def test_twenty_five_to_a_page_and_the_search_is_kept(client, rachel):
+    for number in range(30):
+        on_record(f"M{number:03}", "Many", f"Person{number:03}")
+    client.force_login(rachel)
+
+    assert len(found(client, "q=many")) == 25
+    assert found(client, "q=many&page=2") == [f"M{number:03}" for number in range(25, 30)]
+    page = client.get(f"{URL}?q=many").content.decode()
+    assert "30 patients with “many”, 1 to 25 shown" in page
+    assert "?q=many&amp;page=2" in page
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "999", "last", "%00"])
+def test_a_page_that_does_not_exist_shows_the_nearest(client, rachel, anna, number):
+    client.force_login(rachel)
+
+    assert found(client, f"page={number}") == ["MRN-001"]
+
+
+def test_htmx_gets_the_rows_alone(client, rachel, anna):
+    client.force_login(rachel)
+
+    rows = client.get(f"{URL}?q=anna", HTTP_HX_REQUEST="true").content.decode()
+
+    assert "Żółć" in rows
+    assert "<html" not in rows
+
+
+def test_a_name_made_of_markup_is_shown_as_text(client, rachel):
+    on_record("MRN-X", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>")
+    client.force_login(rachel)
+
+    page = client.get(URL).content.decode()
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+
+
+def test_markup_in_the_search_is_shown_as_text(client, rachel):
+    client.force_login(rachel)
+
+    assert "<script>alert" not in client.get(URL, {"q": '"><script>alert(1)</script>'}).content.decode()
+
+
+def test_a_synthetic_patient_is_marked(client, rachel, anna):
+    client.force_login(rachel)
+    assert "SYNTHETIC" not in client.get(URL).content.decode()
+
+    on_record("DEMO-1", "Made", "Up", synthetic=True)
+
+    assert client.get(URL).content.decode().count("SYNTHETIC") == 1
+
+
+def test_an_empty_hospital_is_told_what_to_do_first(client, rachel):
+    client.force_login(rachel)
+
+    page = client.get(URL).content.decode()
+
+    assert "No patients yet" in page
+    assert 'href="/patients/new/"' in page
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(client, rachel, django_assert_max_num_queries):
+    for number in range(25):
+        on_record(f"M{number:03}", "Many", f"Person{number:03}")
+    client.force_login(rachel)
+
+    with django_assert_max_num_queries(6):
+        client.get(URL)

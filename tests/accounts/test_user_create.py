@@ -1,0 +1,72 @@
+"""A new user."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import AuditEvent, User
+
+pytestmark = pytest.mark.django_db
+URL = "/users/new/"
+LOCUM = {"given_name": "Lena", "family_name": "Locum", "email": "Lena@Test.local", "role": "radiologist"}
+
+
+def test_the_one_time_password_is_shown_once_and_opens_the_portal(client, adam):
+    client.force_login(adam)
+
+    answer = client.post(URL, LOCUM)
+
+    password = answer.context["password"]
+    assert answer.status_code == 201
+    assert password in answer.content.decode()
+    assert "Hand it over" in answer.content.decode()
+    client.logout()
+    assert client.post("/account/login/", {"login": "lena@test.local", "password": password}).status_code == 302
+
+
+def test_it_is_in_the_ledger_without_the_password(client, adam):
+    client.force_login(adam)
+    password = client.post(URL, LOCUM).context["password"]
+
+    event = AuditEvent.objects.get(action="user.created", actor=adam)
+
+    assert event.object_id == str(User.objects.get(email="lena@test.local").pk)
+    assert password not in str(event.details)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "sentence"),
+    [
+        ({"email": "ADAM@test.local"}, "email", "There is already a user with this e-mail address."),
+        ({"email": "no address"}, "email", "Enter a valid email address."),
+        ({"role": ""}, "role", "This field is required."),
+        ({"role": "emperor"}, "role", "not one of the available choices"),
+    ],
+)
+def test_a_refusal_names_the_field_and_keeps_what_was_typed(client, adam, change, field, sentence):
+    client.force_login(adam)
+    before = User.objects.count()
+
+    answer = client.post(URL, {**LOCUM, **change})
+
+    assert answer.status_code == 422
+    assert sentence in " ".join(answer.context["form"].errors[field])
+    assert 'value="Lena"' in answer.content.decode()
+    assert User.objects.count() == before
+
+
+@pytest.mark.parametrize(("who", "status"), [("adam", 201), ("ivan", 201), ("rachel", 403), ("petra", 403)])
+def test_who_may(client, request, who, status):
+    client.force_login(request.getfixturevalue(who))
+
+    assert client.post(URL, LOCUM).status_code == status
+    assert User.objects.filter(email="lena@test.local").exists() == (status == 201)
+
+
+def test_it_staff_make_no_log_ins_of_patients(client, ivan):
+    client.force_login(ivan)
+
+    answer = client.post(URL, {**LOCUM, "role": "patient"})
+
+    assert answer.status_code == 422
+    assert "role" in answer.context["form"].errors

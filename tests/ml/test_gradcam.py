@@ -1,0 +1,124 @@
+"""The map that is drawn is Grad-CAM by its definition: held to TensorFlow's gradient tape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml.bench import synthetic_image
+from ml.contract import LABELS
+from ml.explain import class_maps
+from ml.images import Letterbox, network_input
+from ml.metrics import softmax
+from ml.recipe import Recipe
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def twin(shipped):
+    """The shipped network in Keras."""
+    from ml.export import restore_network
+
+    return restore_network(shipped.folder / "weights.npz", recipe=Recipe.from_mapping(shipped.manifest["recipe"]))
+
+
+def placed(seed, *, height=460, width=620, side=224):
+    image = synthetic_image(height=height, width=width, seed=seed)
+    box = Letterbox.fit(height=height, width=width, side=side)
+    return box, network_input(box.place(image))
+
+
+def by_gradient(classifier, pixels):
+    """Grad-CAM before the ReLU of each label, (h, w, 3)."""
+    from ml.gradcam import gradient_map, tapped_model
+
+    tapped = tapped_model(classifier.full, classifier.base)
+    return np.stack([gradient_map(tapped, pixels, label=label) for label in range(len(LABELS))], axis=-1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_shipped_maps_equal_the_gradient_definition(loaded, twin, seed):
+    _, pixels = placed(seed)
+    expected = by_gradient(twin, pixels)
+    assert np.abs(expected).max() > 1e-3, "a flat map would prove nothing"
+    np.testing.assert_allclose(loaded.forward(pixels).maps, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(460, 620), (333, 500), (500, 333)])
+def test_the_maps_drawn_equal_the_gradient_definition_after_relu_and_scaling(loaded, twin, height, width):
+    box, pixels = placed(1, height=height, width=width)
+    drawn = class_maps(loaded.forward(pixels).maps, letterbox=box)
+    expected = class_maps(by_gradient(twin, pixels), letterbox=box)
+    for label in LABELS:
+        np.testing.assert_allclose(drawn[label], expected[label], atol=1e-4)
+
+
+def test_the_shipped_graph_says_what_its_keras_twin_says(loaded, twin):
+    for seed in range(4):
+        _, pixels = placed(seed)
+        expected = softmax(np.asarray(twin.full(pixels, training=False)))[0]
+        np.testing.assert_allclose(softmax(loaded.forward(pixels).logits[None])[0], expected, atol=1e-4)
+
+
+def test_a_freshly_built_and_exported_network_keeps_the_equality(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    from ml.export import export_graph, store_half_precision
+    from ml.networks.mobilenet import build_classifier
+
+    side = 96
+    classifier = build_classifier(weights=None, side=side, alpha=0.35)
+    # Untrained weights give near-zero maps; a larger head makes the comparison mean something.
+    kernel, bias = classifier.head.get_weights()
+    classifier.head.set_weights([kernel * 50, bias + np.float32([0.3, -0.2, 0.1])])
+    store_half_precision(tmp_path / "weights.npz", classifier.full)
+    export_graph(tmp_path / "model.tflite", classifier)
+    _, pixels = placed(2, side=side)
+    interpreter = Interpreter(model_path=str(tmp_path / "model.tflite"))
+    runner = interpreter.get_signature_runner()
+    outputs = runner(image=pixels)
+    expected = by_gradient(classifier, pixels)
+    assert np.abs(expected).max() > 1e-3
+    cells = expected.shape[0] * expected.shape[1]
+    np.testing.assert_allclose(outputs["activation_maps"][0] / cells, expected, atol=1e-4)
+    np.testing.assert_allclose(outputs["logits"], np.asarray(classifier.full(pixels, training=False)), atol=1e-3)
+    # The embedding is the pooled activation: head and embedding together give the logits.
+    np.testing.assert_allclose(
+        outputs["embedding"] @ classifier.head.get_weights()[0] + classifier.head.get_weights()[1],
+        outputs["logits"],
+        atol=1e-3,
+    )
+
+
+def test_weights_survive_storing_and_restoring(tmp_path):
+    from ml.export import restore_network
+    from ml.networks.mobilenet import build_classifier
+    from ml.train import save_network
+
+    recipe = Recipe(side=64, alpha=0.35)
+    first = build_classifier(weights=None, side=64, alpha=0.35)
+    save_network(tmp_path / "network.npz", first.full)
+    second = restore_network(tmp_path / "network.npz", recipe=recipe)
+    _, pixels = placed(3, side=64)
+    assert np.array_equal(np.asarray(first.full(pixels)), np.asarray(second.full(pixels)))
+
+
+def test_stem_and_trunk_together_are_the_whole_network():
+    from ml.networks.mobilenet import build_classifier
+
+    classifier = build_classifier(weights=None, side=64, alpha=0.35)
+    _, pixels = placed(4, side=64)
+    whole = np.asarray(classifier.full(pixels, training=False))
+    np.testing.assert_allclose(np.asarray(classifier.trunk(classifier.stem(pixels))), whole, atol=1e-5)
+
+
+def test_normalisation_and_the_first_blocks_stay_frozen():
+    from ml.networks.mobilenet import build_classifier
+
+    classifier = build_classifier(weights=None, side=64, alpha=0.35)
+    trained = {weight.path for weight in classifier.full.trainable_weights}
+    assert not any("gamma" in path or "beta" in path for path in trained)
+    assert any("block_6_expand/" in path for path in trained)
+    assert any("block_16_" in path for path in trained)
+    assert not any("block_5_" in path or "expanded_conv" in path for path in trained)

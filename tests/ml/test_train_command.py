@@ -1,0 +1,166 @@
+"""`python -m ml train`: folds that do not leak, runs that survive a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.commands import train as train_command
+from ml.data.readers import read_shared
+from ml.data.records import FOLDS
+from ml.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--weights", "none", "--side", "32", "--alpha", "0.35", "--views", "1", "--batch", "8"]
+
+
+def start(folder, out, *more, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "ml", "train", "--data", str(folder), "--out", str(out), *SMALL, *more],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def rows_of(path):
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.mark.slow
+def test_every_image_is_predicted_once_by_the_network_that_never_saw_it(collection, tmp_path):
+    process = start(collection, tmp_path / "run", "--epochs", "1", "--folds", "--final")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    rows = rows_of(tmp_path / "run" / "out-of-fold.csv")
+    records = {record.key: record for record in read_shared(collection)}
+    assert sorted(row["key"] for row in rows) == sorted(records)
+    for row in rows:
+        assert row["model"] == f"fold-{records[row['key']].fold}"
+        assert all(np.isfinite(float(row[f"logit_{label}"])) for label in ("benign", "malignant", "normal"))
+    for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
+        assert len(rows_of(tmp_path / "run" / name / "history.csv")) == 1
+        assert (tmp_path / "run" / name / "network.npz").is_file()
+    assert (tmp_path / "run" / "learning-curves.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_stopped(collection, tmp_path):
+    out = tmp_path / "run"
+    more = ("--epochs", "40", "--final")
+    process = start(collection, out, *more, start_new_session=True)
+    history = out / "final" / "history.csv"
+    deadline = time.monotonic() + 240
+    while not (history.is_file() and len(rows_of(history)) >= 2):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the run did not reach its second epoch"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = rows_of(history)
+    assert len(before) < 40, "the run was meant to be killed half-way"
+    refused = start(collection, out, *more)
+    _, errors = refused.communicate(timeout=240)
+    assert refused.returncode == 1
+    assert "--resume" in errors
+    again = start(collection, out, *more, "--resume")
+    output, errors = again.communicate(timeout=240)
+    assert again.returncode == 0, errors
+    after = rows_of(history)
+    assert after[: len(before)] == before, "finished epochs are kept as they were"
+    assert [int(float(row["epoch"])) for row in after] == list(range(1, 41))
+    assert "final: epoch 1," not in output, "no finished epoch is trained twice"
+    assert (out / "final" / "network.npz").is_file()
+
+
+@pytest.mark.slow
+def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path):
+    from ml import fitting
+    from ml.data.readers import read_collections
+    from ml.fitting import Split, fit
+    from ml.networks.mobilenet import build_classifier
+    from ml.views import build_views
+
+    records = read_collections([collection])
+    recipe = Recipe(side=32, alpha=0.35, views=2, batch=8, epochs=4)
+    stem = build_classifier(weights=None, side=32, alpha=0.35).stem
+    cache = build_views(records, stem=stem, recipe=recipe, weights_digest="random", seed=1, folder=tmp_path / "cache")
+    split = Split(name="final", train=np.arange(len(records)), held_out=np.array([], dtype=np.intp))
+    options = {"split": split, "cache": cache, "weights": None, "recipe": recipe, "seed": 1}
+
+    whole, full_history = fit(records, folder=tmp_path / "whole", **options)
+    expected = whole.full.get_weights()
+
+    class Killed(Exception):
+        """Stands for the power cut."""
+
+    save = fitting._save
+
+    def cut_after_two(path, trunk, history):
+        save(path, trunk, history)
+        if len(history) == 2:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.fitting._save", cut_after_two)
+        with pytest.raises(Killed):
+            fit(records, folder=tmp_path / "parts", **options)
+    resumed, history = fit(records, folder=tmp_path / "parts", **options)
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert history[:2] == pytest.approx(full_history[:2])
+    for found, wanted in zip(resumed.full.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_run_of_another_recipe_is_not_mixed_in(collection, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "run.json").write_text(json.dumps({"recipe": Recipe().as_dict(), "seed": 20}))
+    process = start(collection, out, "--epochs", "1", "--final", "--resume")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "another recipe" in errors
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--weights", "nowhere.h5"], "does not exist"),
+        (["--weights", "none", "--side", "50"], "multiple of 32"),
+        (["--weights", "none", "--epochs", "0"], "at least 1"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(collection, tmp_path, capsys, more, words):
+    assert train_command.run(["--data", str(collection), "--out", str(tmp_path / "run"), *more]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_file_is_read_and_flags_override_it(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("epochs: 3\nlearning_rate: 0.001\n")
+    recipe = Recipe.from_yaml(tmp_path / "recipe.yaml")
+    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.001, Recipe().batch)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("epoch: 3", "Unknown"), ("epochs: many", "number"), ("epochs: 2.5", "whole"), ("- 1", "map")],
+)
+def test_a_faulty_recipe_file_is_refused(tmp_path, content, words):
+    (tmp_path / "recipe.yaml").write_text(content)
+    with pytest.raises(ValueError, match=words):
+        Recipe.from_yaml(tmp_path / "recipe.yaml")
