@@ -24,7 +24,7 @@ admin.site.site_header = admin.site.site_title = settings.SITE_NAME
 admin.site.index_title = "Administration"
 # One sign-in page and one password page, with their limits and their ledger, instead of the admin site's own.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.password_change = _password_change  # type: ignore[method-assign]
+admin.site.password_change = _password_change  # type: ignore[method-assign, assignment]
 
 
 @admin.register(User)
@@ -37,7 +37,7 @@ class UserAdmin(admin.ModelAdmin):
     fields = ("email", "given_name", "family_name", "role", "is_active", "date_joined", "last_login")
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).visible_to(request.user)
+        return User.objects.visible_to(request.user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         own = ("role", "is_active") if obj is not None and obj.pk == request.user.pk else ()
@@ -60,4 +60,5 @@ class UserAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        actions.update_user(acting_user=request.user, user=User.objects.get(pk=obj.pk), **changes)
+        acting_user = User.objects.get(pk=request.user.pk)
+        actions.update_user(acting_user=acting_user, user=User.objects.get(pk=obj.pk), **changes)

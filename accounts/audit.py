@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import models
+from django.utils import timezone
 
 from accounts.models import AuditEvent, Patient, User
 
 log = structlog.get_logger(__name__)
+
+SAME_VIEWING = timedelta(minutes=5)
+"""Looking again within this is the same viewing to the ledger."""
 
 client_address: ContextVar[str | None] = ContextVar("client_address", default=None)
 """Address of the request being answered; set by ``accounts.middleware``, empty in commands and workers."""
@@ -45,3 +50,12 @@ def record(
     )
     log.info(action, actor=actor.pk if actor else None, object=event.object_type, object_id=event.object_id)
     return event
+
+
+def record_viewing(action: str, *, actor: User, target: models.Model, patient: Patient) -> None:
+    """Note that somebody looked, once in :data:`SAME_VIEWING`: a program asks for the same object every second."""
+    looked = AuditEvent.objects.filter(
+        object_type=target._meta.model_name, object_id=str(target.pk), action=action, actor=actor
+    )
+    if not looked.filter(at__gt=timezone.now() - SAME_VIEWING).exists():
+        record(action, actor=actor, target=target, patient=patient)

@@ -561,3 +561,12 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
             row.save(update_fields=["active"])
         rows.append(row)
     return rows
+
+
+# Lists
+
+
+def note_export(*, acting_user: User, filters: dict[str, str], count: int) -> None:
+    """Keep in the ledger that rows left the house as a file: who, which filters, how many."""
+    require(acting_user, "analysis", "export")
+    audit.record("history.exported", actor=acting_user, filters=filters, count=count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from diagnosis.views import analysis, files, home, patient, report, study, upload
+from diagnosis.views import analysis, files, history, home, models, patient, report, study, upload
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -25,6 +25,11 @@ urlpatterns = [
     path("images/<uuid:pk>/frame/", analysis.frame, name="image-frame"),
     path("images/<uuid:pk>/image.png", files.image, name="image-file"),
     path("images/<uuid:pk>/thumbnail.jpg", files.thumbnail, name="image-thumbnail"),
+    # Lists
+    path("history/", history.history, name="history"),
+    path("history/export.csv", history.export, name="history-export"),
+    path("models/", models.model_list, name="model-list"),
+    path("models/<str:name>/<str:version>/", models.model_card, name="model-card"),
     # Reports
     path("reports/<uuid:pk>.pdf", files.report, name="report-file"),
     path("verify/<slug:code>/", report.verify, name="verify"),

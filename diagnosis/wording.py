@@ -51,7 +51,7 @@ def check_words(name: str) -> str:
 def percent(probability: float) -> str:
     """A probability as whole percent; never 0 % or 100 %, which no model may claim."""
     if probability < 0.01:
-        return "under 1 %"
+        return "under 1\N{NO-BREAK SPACE}%"
     if probability > 0.99:
-        return "over 99 %"
-    return f"{probability:.0%}".replace("%", " %")
+        return "over 99\N{NO-BREAK SPACE}%"
+    return f"{probability:.0%}".replace("%", "\N{NO-BREAK SPACE}%")

@@ -28,13 +28,35 @@ def restore_network(path: Path, *, recipe: Recipe) -> Classifier:
     return classifier
 
 
-def store_half_precision(path: Path, network: keras.Model) -> None:
+def fold_normalisation(base: keras.Model) -> None:
+    """Move every batch normalisation into the convolution before it, in place; the network computes the same.
+
+    What stays is a normalisation that does nothing but add ``beta``. The shipped ImageNet weights come like this
+    already, for them nothing changes.
+    """
+    for layer in base.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        convolution = layer.input._keras_history.operation
+        (kernel,) = convolution.get_weights()
+        gamma, beta, mean, variance = layer.get_weights()
+        scale = gamma / np.sqrt(variance + layer.epsilon)
+        # A depthwise kernel (h, w, channels, 1) carries its output channels one axis earlier.
+        depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+        convolution.set_weights([kernel * (scale[:, None] if depthwise else scale)])
+        neutral = np.full_like(gamma, np.sqrt(1 + layer.epsilon))
+        layer.set_weights([neutral, beta - mean * scale, np.zeros_like(mean), np.ones_like(variance)])
+
+
+def store_half_precision(path: Path, classifier: Classifier) -> None:
     """Round the weights of the network to float16, in place, and store them.
 
     The graph is exported from the rounded weights, so that the stored Keras twin and the graph are the same network.
-    Scale, mean and variance of the normalisation stay float32: rounded, the factor sqrt(1.001) of the folded
-    normalisation would no longer cancel, and the converter would round the product a second time.
+    The normalisation is folded before, and its scale, mean and variance stay float32: otherwise the converter would
+    fold it after the rounding and round the products a second time.
     """
+    fold_normalisation(classifier.base)
+    network = classifier.full
     exact = ("gamma", "moving_mean", "moving_variance")
     rounded = [
         np.asarray(weight) if weight.name in exact else np.asarray(weight).astype(np.float16)

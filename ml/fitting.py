@@ -188,11 +188,13 @@ def _train_epoch(trunk: keras.Model, batches: _Batches) -> float:
 
     ``Model.fit`` is not used: it puts the moving average in the place of the weights after every call.
     """
-    trunk.reset_metrics()
-    loss = math.nan
+    total, count = 0.0, 0
     for features, targets, weights in batches:
-        loss = float(trunk.train_on_batch(features, targets, sample_weight=weights))
-    return loss
+        # Reset each time: Keras would otherwise return a running mean over some of the batches.
+        trunk.reset_metrics()
+        total += float(trunk.train_on_batch(features, targets, sample_weight=weights)) * len(features)
+        count += len(features)
+    return total / count
 
 
 def predict_logits(trunk: keras.Model, cache: ViewCache, images: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -78,7 +78,7 @@ def release(
     keras.backend.clear_session()
     trained = restore_network(run / "final" / "network.npz", recipe=recipe)
     twin = restore_network(run / "final" / "network.npz", recipe=recipe)
-    store_half_precision(folder / WEIGHTS_FILE, twin.full)
+    store_half_precision(folder / WEIGHTS_FILE, twin)
     export_graph(folder / MODEL_FILE, twin)
     manifest = _manifest(
         described,

@@ -1,4 +1,4 @@
-"""Logging: one structured line an event on standard output, through structlog.
+"""Logging: one structured line an event on standard error, through structlog.
 
 Patient text has no place in a log. Libraries that print what they are given (xhtml2pdf, reportlab, pydicom, Pillow) are
 silenced below the level of errors here, and the report renderer silences them altogether.

@@ -14,7 +14,11 @@ import shutil  # noqa: E402
 from datetime import date  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+import django  # noqa: E402
 import pytest  # noqa: E402
+
+# pytest-django would read the settings before this file has set the environment, were they named in pyproject.toml.
+django.setup()
 
 PASSWORD = "correct horse battery staple"
 

@@ -9,7 +9,7 @@ from rest_framework import exceptions, generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import actions
+from accounts import actions, audit
 from accounts.api.serializers import PatientSerializer
 from accounts.models import Patient
 from accounts.search import patient_search
@@ -77,7 +77,9 @@ class PatientDetail(generics.GenericAPIView[Patient]):
 
     @extend_schema(summary="Read a patient", examples=EXAMPLES)
     def get(self, request: Request, pk: Any) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
+        patient = self.get_object()
+        audit.record_viewing("patient.viewed", actor=request.user, target=patient, patient=patient)
+        return Response(self.get_serializer(patient).data)
 
     @extend_schema(
         summary="Change a patient",

@@ -7,12 +7,13 @@ import uuid
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import actions
 from accounts.forms import PatientForm, note_refusal
+from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
 from accounts.views.listing import paged, searched_for
@@ -20,19 +21,19 @@ from accounts.views.listing import paged, searched_for
 
 @require_safe
 @needs("patient", "view")
-def patient_list(request: HttpRequest) -> HttpResponse:
+def patient_list(request: SignedInRequest) -> HttpResponse:
     """All patients by name, or those that match ``?q=``. A request of htmx gets the rows alone."""
     words = searched_for(request)
     patients = Patient.objects.visible_to(request.user)
     listing = paged(patients.search(words).order_by("family_name", "given_name", "mrn", "pk"), request)
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    part = request.htmx and not request.htmx.history_restore_request
     template = "accounts/partials/patient_rows.html" if part else "accounts/patient_list.html"
     return render(request, template, {"page": listing.page, "pages": listing.pages, "words": words})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("patient", "create")
-def patient_create(request: HttpRequest) -> HttpResponse:
+def patient_create(request: SignedInRequest) -> HttpResponse:
     form = PatientForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -47,7 +48,7 @@ def patient_create(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("patient", "change")
-def patient_edit(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def patient_edit(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
     # A model form writes what was typed into its instance; the record itself is only written by the action.
     form = PatientForm(request.POST or None, instance=copy.copy(patient))

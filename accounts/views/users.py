@@ -6,12 +6,13 @@ import copy
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import actions
 from accounts.forms import UserForm, note_refusal
+from accounts.http import SignedInRequest
 from accounts.models import User
 from accounts.permissions import needs
 from accounts.roles import Role
@@ -20,7 +21,7 @@ from accounts.views.listing import paged, searched_for
 
 @require_safe
 @needs("user", "view")
-def user_list(request: HttpRequest) -> HttpResponse:
+def user_list(request: SignedInRequest) -> HttpResponse:
     """All users, filtered by ``?q=``, ``?role=`` and ``?active=yes|no``. A request of htmx gets the rows alone."""
     words, role, active = searched_for(request), request.GET.get("role", ""), request.GET.get("active", "")
     users = User.objects.visible_to(request.user).search(words)
@@ -29,7 +30,7 @@ def user_list(request: HttpRequest) -> HttpResponse:
     if active in ("yes", "no"):
         users = users.filter(is_active=active == "yes")
     listing = paged(users.order_by("family_name", "given_name", "email"), request)
-    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    part = request.htmx and not request.htmx.history_restore_request
     context = {
         "page": listing.page,
         "pages": listing.pages,
@@ -44,7 +45,7 @@ def user_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("user", "create")
-def user_create(request: HttpRequest) -> HttpResponse:
+def user_create(request: SignedInRequest) -> HttpResponse:
     """Create a user; the answer to the form shows the one-time password, this once."""
     form = UserForm(request.POST or None, acting_user=request.user)
     if request.method == "POST" and form.is_valid():
@@ -60,7 +61,7 @@ def user_create(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("user", "change")
-def user_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def user_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     edited = get_object_or_404(User.objects.visible_to(request.user), pk=pk)
     form = UserForm(request.POST or None, instance=copy.copy(edited), acting_user=request.user)
     if request.method == "POST" and form.is_valid():

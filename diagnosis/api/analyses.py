@@ -13,11 +13,13 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import audit
 from diagnosis import actions
 from diagnosis.api import examples
-from diagnosis.api.files import OneFormat, send
+from diagnosis.api.negotiation import OneFormat
 from diagnosis.api.serializers import AnalysisSerializer, RefusalSerializer
 from diagnosis.models import Analysis, Report
+from diagnosis.stored_files import send
 from portal.api_refusals import Conflict
 
 WRONG_STATE = OpenApiResponse(RefusalSerializer, description="The state of the analysis does not allow this.")
@@ -35,7 +37,7 @@ class AnalysisView(generics.GenericAPIView[Analysis]):
 
     def get_queryset(self) -> Any:
         visible = Analysis.objects.visible_to(self.request.user)
-        return visible.select_related("image__study__patient").prefetch_related("reports")
+        return visible.select_related("patient", "image__study__patient").prefetch_related("reports")
 
     def answer(self, analysis: Analysis) -> Response:
         return Response(self.get_serializer(analysis).data)
@@ -63,7 +65,10 @@ class AnalysisDetail(AnalysisView):
         ],
     )
     def get(self, request: Request, pk: Any) -> Response:
-        return self.answer(self.get_object())
+        analysis = self.get_object()
+        if analysis.is_finished:
+            audit.record_viewing("analysis.viewed", actor=request.user, target=analysis, patient=analysis.patient)
+        return self.answer(analysis)
 
 
 class AnalysisRetry(AnalysisView):
@@ -127,7 +132,6 @@ class AnalysisExplanation(AnalysisView):
             sha256=analysis.explanation_sha256,
             content_type="image/png",
             filename=f"explanation-{analysis.pk}.png",
-            attachment=False,
         )
 
 
@@ -148,10 +152,10 @@ class AnalysisReport(AnalysisView):
     )
     def get(self, request: Request, pk: Any) -> HttpResponseBase:
         visible = Report.objects.visible_to(request.user).filter(analysis_id=pk).exclude(file="")
-        report = visible.order_by("-version").first()
+        report = visible.select_related("analysis__image__study__patient").order_by("-version").first()
         if report is None:
             raise NotFound("There is no report that is ready, or you may not see it.", code="no_report")
-        return send(
+        response = send(
             request._request,
             report.file,
             sha256=report.sha256,
@@ -159,3 +163,11 @@ class AnalysisReport(AnalysisView):
             filename=f"report-{report.verification_code}-v{report.version}.pdf",
             attachment=True,
         )
+        audit.record(
+            "report.downloaded",
+            actor=request.user,  # type: ignore[arg-type]  the permission let no stranger in
+            target=report,
+            patient=report.analysis.image.study.patient,
+            version=report.version,
+        )
+        return response

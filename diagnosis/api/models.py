@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from diagnosis import inference
 from diagnosis.api import examples
-from diagnosis.api.files import OneFormat
+from diagnosis.api.negotiation import OneFormat
 from diagnosis.api.serializers import ModelSerializer, RefusalSerializer
 from diagnosis.models import ModelVersion
 from ml.contract import ModelError

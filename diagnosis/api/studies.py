@@ -11,6 +11,7 @@ from rest_framework import exceptions, generics, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts import audit
 from diagnosis import actions
 from diagnosis.api import examples
 from diagnosis.api.serializers import RefusalSerializer, StudySerializer
@@ -84,4 +85,6 @@ class StudyDetail(generics.GenericAPIView[Study]):
 
     @extend_schema(summary="Read a study", examples=EXAMPLES)
     def get(self, request: Request, pk: Any) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
+        study = self.get_object()
+        audit.record_viewing("study.viewed", actor=request.user, target=study, patient=study.patient)
+        return Response(self.get_serializer(study).data)

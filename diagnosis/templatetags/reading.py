@@ -47,6 +47,11 @@ def milliseconds(value: float) -> str:
 
 
 @register.filter
+def megabytes(size: int) -> str:
+    return f"{size / 1024**2:.0f} MB"
+
+
+@register.filter
 def short_digest(digest: str) -> str:
     """The first twelve digits of a SHA-256, enough to compare by eye."""
     return digest[:12]

@@ -390,13 +390,9 @@
       }
     }
 
-    // When all is settled: the cards once more, or from a patient's page on to the new study.
+    // When all is settled, from a patient's page on to the new study.
     finish() {
-      if (this.entries.some((entry) => OPEN.has(entry.state))) {
-        return;
-      }
-      this.refreshCards();
-      if (!this.studyUrl) {
+      if (!this.studyUrl || this.entries.some((entry) => OPEN.has(entry.state))) {
         return;
       }
       const good = this.entries.every((entry) => entry.state === "stored" || entry.state === "left");

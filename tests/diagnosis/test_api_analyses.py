@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from accounts.models import AuditEvent
 from diagnosis import actions
 from diagnosis.models import Analysis
 from portal import jobs
@@ -79,6 +80,7 @@ def test_the_report_appears_when_it_is_stored_and_is_sent_with_its_digest(api, r
     assert answer["ETag"] == f'"{report.sha256}"'
     assert answer["Content-Disposition"].startswith("attachment")
     assert client.get(url, headers={"If-None-Match": answer["ETag"]}).status_code == 304
+    assert AuditEvent.objects.filter(action="report.downloaded", actor=rachel, object_id=report.pk).count() == 2
 
 
 def test_the_newest_report_that_is_ready_is_sent(api, rachel, study):
@@ -106,11 +108,11 @@ def test_an_analysis_without_result_has_no_map(api, rachel, study):
     assert (answer.status_code, answer.json()["code"]) == (404, "no_explanation")
 
 
-def test_a_file_that_is_gone_from_the_storage_is_said_so(api, rachel, study):
+def test_a_file_that_is_gone_from_the_storage_is_404(api, rachel, study):
     analysis = succeeded(study=study, by=rachel)
     analysis.explanation.storage.delete(analysis.explanation.name)
     answer = api(rachel).get(address(analysis, "explanation.png"))
-    assert (answer.status_code, answer.json()["code"]) == (404, "file_missing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_a_refusal_has_reasons_and_the_failed_check_but_no_score(api, rachel, study):

@@ -69,10 +69,13 @@ def test_a_freshly_built_and_exported_network_keeps_the_equality(tmp_path):
 
     side = 96
     classifier = build_classifier(weights=None, side=side, alpha=0.35)
-    # Untrained weights give near-zero maps; a larger head makes the comparison mean something.
+    # Untrained weights shrink the signal layer by layer: scaled up, the maps are large enough to be compared.
+    for layer in classifier.base.layers:
+        if layer.name.endswith(("conv", "expand", "project", "depthwise", "Conv1", "Conv_1")):
+            layer.set_weights([weight * 2.5 for weight in layer.get_weights()])
     kernel, bias = classifier.head.get_weights()
-    classifier.head.set_weights([kernel * 50, bias + np.float32([0.3, -0.2, 0.1])])
-    store_half_precision(tmp_path / "weights.npz", classifier.full)
+    classifier.head.set_weights([kernel, bias + np.float32([0.3, -0.2, 0.1])])
+    store_half_precision(tmp_path / "weights.npz", classifier)
     export_graph(tmp_path / "model.tflite", classifier)
     _, pixels = placed(2, side=side)
     interpreter = Interpreter(model_path=str(tmp_path / "model.tflite"))
@@ -89,6 +92,30 @@ def test_a_freshly_built_and_exported_network_keeps_the_equality(tmp_path):
         outputs["logits"],
         atol=1e-3,
     )
+
+
+def test_folding_the_normalisation_changes_no_answer():
+    from ml.export import fold_normalisation
+    from ml.networks.mobilenet import build_classifier
+
+    classifier = build_classifier(weights=None, side=64, alpha=0.35)
+    random = np.random.default_rng(0)
+    for layer in classifier.base.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            gamma, beta, mean, variance = (weight.shape for weight in layer.get_weights())
+            layer.set_weights(
+                [
+                    random.uniform(1, 3, gamma),
+                    random.normal(0, 0.2, beta),
+                    random.normal(0, 0.2, mean),
+                    random.uniform(0.2, 1, variance),
+                ]
+            )
+    _, pixels = placed(5, side=64)
+    before = np.asarray(classifier.full(pixels, training=False))
+    fold_normalisation(classifier.base)
+    assert np.abs(before).max() > 0.05
+    np.testing.assert_allclose(np.asarray(classifier.full(pixels, training=False)), before, atol=1e-4)
 
 
 def test_weights_survive_storing_and_restoring(tmp_path):

@@ -1,0 +1,123 @@
+"""Every analysis of the house: searched, filtered, sorted, counted, exported."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from accounts.models import Patient
+from accounts.permissions import needs
+from diagnosis import actions, history_columns
+from diagnosis.filters import AnalysisFilter
+from diagnosis.keyset import slice_of
+from diagnosis.models import Analysis, Report
+
+PAGE_SIZE = 50
+EXPORT_CHUNK = 2_000
+POSITIONS = ("after", "before")
+
+
+def _filtered(request: HttpRequest) -> AnalysisFilter:
+    return AnalysisFilter(request.GET, queryset=Analysis.objects.visible_to(request.user))
+
+
+def _with_names(analyses: QuerySet[Analysis]) -> QuerySet[Analysis]:
+    """Load what a row shows, and none of the long columns."""
+    return analyses.select_related("patient", "image__study").defer("quality", "timings_ms", "error_detail")
+
+
+def _without_position(request: HttpRequest) -> str:
+    """The address's filters and order, from the first page on."""
+    query = request.GET.copy()
+    for name in POSITIONS:
+        query.pop(name, None)
+    return query.urlencode()
+
+
+def _patient(user: Any, key: Any) -> Patient | None:
+    """The patient whose analyses alone are shown, if it is one that exists."""
+    return Patient.objects.visible_to(user).filter(pk=key).first() if key else None
+
+
+def _shares(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of the bar, with their place and width in percent; the suspicious ones first."""
+    parts, place = [], 0.0
+    for label in ("malignant", "benign", "normal"):
+        (of_label,) = (one for one in summary["by_label"] if one["label"] == label)
+        width = 100 * of_label["share"]
+        words = f"{of_label['share']:.0%}".replace("%", " %")
+        parts.append({**of_label, "from": f"{place:.2f}", "width": f"{width:.2f}", "words": words})
+        place += width
+    return parts
+
+
+@needs("analysis", "view")
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """One page of analyses with the summary of all that match. A request of htmx gets the results alone."""
+    filters = _filtered(request)
+    matching = filters.qs
+    column, descending = history_columns.chosen(request.GET.get("sort", ""))
+    reports = Report.objects.visible_to(request.user).exclude(file="").order_by("-version")
+    page = slice_of(
+        _with_names(matching).prefetch_related(Prefetch("reports", reports, to_attr="ready_reports")),
+        column.order(descending=descending),
+        size=PAGE_SIZE,
+        after=request.GET.get("after"),
+        before=request.GET.get("before"),
+    )
+    form, summary = filters.form, matching.summary()
+    part = request.htmx and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+    return render(
+        request,
+        "diagnosis/history_results.html" if part else "diagnosis/history.html",
+        {
+            "form": form,
+            "selects": [form[name] for name in ("label", "modality", "state")],
+            "days": [form[name] for name in ("from", "to")],
+            "patient": _patient(request.user, form.cleaned_data.get("patient")),
+            "page": page,
+            "page_size": PAGE_SIZE,
+            "summary": summary,
+            "shares": _shares(summary),
+            "columns": history_columns.headings(column, descending=descending),
+            "sort": request.GET.get("sort", ""),
+            "query": _without_position(request),
+            "narrowed": any(request.GET.get(name) for name in filters.filters),
+        },
+    )
+
+
+class _Line:
+    """A file for ``csv.writer`` that gives each line back instead of keeping it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _lines(analyses: Iterable[Analysis]) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    # The byte order mark has spreadsheets read UTF-8.
+    yield "\ufeff" + writer.writerow(name for name, _ in history_columns.EXPORTED)
+    for analysis in analyses:
+        yield writer.writerow(history_columns.defused(value(analysis)) for _, value in history_columns.EXPORTED)
+
+
+@needs("analysis", "export")
+@require_safe
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """The same rows as the page, all of them, newest first, as CSV (docs/api.md)."""
+    matching = _filtered(request).qs
+    asked = {name: value for name, value in request.GET.items() if value and name not in (*POSITIONS, "sort")}
+    actions.note_export(acting_user=request.user, filters=asked, count=matching.count())  # type: ignore[arg-type]
+    rows = _with_names(matching).order_by("-queued_at", "id").iterator(chunk_size=EXPORT_CHUNK)
+    response = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="history-{timezone.localdate():%Y-%m-%d}.csv"'
+    return response

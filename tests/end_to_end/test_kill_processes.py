@@ -1,0 +1,151 @@
+"""Kill every process of a running site, at moments that a seed chooses: what was accepted is done, and done once."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+import requests
+
+from portal import jobs
+from tests.end_to_end.processes import Site, wait_until
+
+pytestmark = pytest.mark.slow
+
+LEASE_SECONDS = jobs.LEASE.total_seconds()
+
+
+def test_the_site_becomes_ready(site: Site):
+    wait_until(site.is_ready, what="/readyz")
+
+
+def test_a_worker_child_killed_in_the_middle_of_its_work_loses_nothing(site: Site):
+    chance = random.Random(20261121)
+    accepted = site.upload(6)
+    for _ in range(2):
+        wait_until(lambda: site.running(accepted), what="a running analysis", every=0.005)
+        time.sleep(chance.uniform(0, 0.2))
+        site.kill(site.worker_child())
+        wait_until(lambda: site.worker_parent().children(), what="a new child")
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+
+
+def test_the_worker_itself_killed_in_the_middle_of_its_work_loses_nothing(site: Site):
+    accepted = site.upload(4)
+    wait_until(lambda: site.running(accepted), what="a running analysis", every=0.005)
+    child = site.worker_child()
+    site.kill(site.worker_parent())
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the end of its child")
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+
+
+def test_the_web_server_killed_during_uploads_keeps_what_it_accepted(site: Site):
+    chance = random.Random(7)
+    accepted: list[str] = []
+    over = threading.Event()
+
+    def keep_uploading() -> None:
+        while not over.is_set():
+            try:
+                accepted.extend(site.upload())
+            except (requests.RequestException, AssertionError):
+                # A person would press upload again.
+                time.sleep(0.1)
+
+    uploader = threading.Thread(target=keep_uploading)
+    uploader.start()
+    try:
+        for victim in (site.web_child, site.web_parent):
+            before = len(accepted)
+            wait_until(lambda before=before: len(accepted) > before, what="an accepted upload")
+            time.sleep(chance.uniform(0, 0.3))
+            site.kill(victim())
+        before = len(accepted)
+        wait_until(lambda: len(accepted) > before, what="an upload after the restart")
+    finally:
+        over.set()
+        uploader.join()
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+    # What was stored, but not acknowledged before the kill, is done all the same.
+    states = site.rows("SELECT DISTINCT state FROM diagnosis_analysis")
+    assert states == [("succeeded",)]
+
+
+def test_the_queue_directory_deleted_with_work_in_it_loses_nothing(site: Site):
+    queue = site.data / "queue"
+    parent = site.worker_parent()
+    parent.suspend()
+    try:
+        accepted = site.upload(4)
+        assert len(list(queue.glob("*.msg"))) >= 2
+        shutil.rmtree(queue)
+    finally:
+        parent.resume()
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+    assert site.worker_parent().pid == parent.pid, "the worker survives it"
+
+
+def test_a_worker_frozen_beyond_its_lease_writes_nothing_more(site: Site):
+    accepted = site.upload(1)
+    wait_until(lambda: site.running(accepted), what="the running analysis", every=0.002)
+    frozen = site.worker_child()
+    frozen.suspend()
+    try:
+        # It may have finished between the look and the signal: then there is nothing to see in this round.
+        caught = bool(site.running(accepted))
+        if caught:
+            wait_until(lambda: site.state(accepted[0]) == "queued", what="the lease to run out")
+    finally:
+        frozen.resume()
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+    attempts = site.rows("SELECT attempts FROM diagnosis_analysis WHERE id = ?", [site.key(accepted[0])])[0][0]
+    assert attempts == (2 if caught else 1)
+
+
+def test_the_supervisor_killed_leaves_no_process_and_loses_nothing(site: Site):
+    accepted = site.upload(3)
+    assert site.supervisor is not None
+    site.kill(psutil.Process(site.supervisor.pid))
+    site.supervisor.wait()
+    wait_until(lambda: not site.processes(), what="the end of every process", seconds=10)
+    site.start()
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_site_with_status_0_and_leaves_no_process(site: Site, number: signal.Signals):
+    accepted = site.upload(1)
+    assert site.stop(number) == 0
+    assert site.processes() == []
+    assert "Traceback" not in site.log.read_text(encoding="utf-8").rpartition("serve.stopping")[2]
+    site.start()
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+
+
+def test_after_all_this_every_file_on_record_is_there_and_unaltered(site: Site):
+    site.assert_files_sound()
+
+
+def test_serve_refuses_a_port_that_is_taken(site: Site):
+    refused = site.manage("serve", "--port", str(site.port))
+    assert refused.returncode == 1
+    assert "choose another port" in refused.stderr
+
+
+def test_serve_refuses_a_database_that_waits_for_migrations(tmp_path):
+    fresh = Site(tmp_path)
+    refused = fresh.manage("serve", "--port", str(fresh.port))
+    assert refused.returncode == 1
+    assert "python manage.py migrate" in refused.stderr
