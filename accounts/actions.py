@@ -13,7 +13,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from accounts import audit
@@ -37,6 +37,16 @@ def _apply(target: Any, changes: Mapping[str, Any], *, allowed: tuple[str, ...])
     return changed
 
 
+def _save(row: models.Model, *, force_insert: bool = False) -> None:
+    """Save a validated row. A value that somebody else took since it was validated raises ``ValidationError``."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=force_insert)
+    except IntegrityError:
+        row.validate_unique()
+        raise
+
+
 @transaction.atomic
 def create_user(
     *,
@@ -58,7 +68,7 @@ def create_user(
     secret = password or secrets.token_urlsafe(12)
     user.set_password(secret)
     user.full_clean()
-    user.save()
+    _save(user)
     audit.record("user.created", actor=acting_user, target=user, role=str(user.role))
     return user, secret
 
@@ -75,7 +85,7 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
     changed = _apply(user, changes, allowed=USER_FIELDS)
     user.full_clean()
     if changed:
-        user.save()
+        _save(user)
         if not user.is_active:
             user.api_tokens.all().delete()
         if "email" in changed:
@@ -108,7 +118,7 @@ def create_patient(*, acting_user: User | None, synthetic: bool = False, **value
     patient = Patient(synthetic=synthetic)
     _apply(patient, values, allowed=PATIENT_FIELDS)
     patient.full_clean()
-    patient.save(force_insert=True)
+    _save(patient, force_insert=True)
     audit.record("patient.created", actor=acting_user, target=patient, patient=patient)
     return patient
 
@@ -120,7 +130,7 @@ def update_patient(*, acting_user: User, patient: Patient, **changes: Any) -> Pa
     changed = _apply(patient, changes, allowed=PATIENT_FIELDS)
     patient.full_clean()
     if changed:
-        patient.save()
+        _save(patient)
         audit.record("patient.changed", actor=acting_user, target=patient, patient=patient, fields=changed)
     return patient
 
@@ -133,6 +143,20 @@ def link_patient_login(*, acting_user: User | None, patient: Patient, user: User
     patient.user = user
     patient.save(update_fields=["user"])
     audit.record("patient.login_linked", actor=acting_user, target=patient, patient=patient)
+
+
+@transaction.atomic
+def set_patient_of_login(*, acting_user: User, user: User, patient: Patient | None) -> None:
+    """Connect a patient's log-in with this record, and with no other; ``None`` only takes the connection away."""
+    require(acting_user, "user", "change")
+    for former in Patient.objects.filter(user=user):
+        if former == patient:
+            return
+        former.user = None
+        former.save(update_fields=["user"])
+        audit.record("patient.login_unlinked", actor=acting_user, target=former, patient=former)
+    if patient is not None:
+        link_patient_login(acting_user=acting_user, patient=patient, user=user)
 
 
 @transaction.atomic

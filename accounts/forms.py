@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.models import Patient, User
+from accounts.permissions import may
 from accounts.roles import Role
 
 EARLIEST_BIRTH = "1850-01-01"
@@ -70,7 +71,17 @@ class UserForm(forms.ModelForm):
 
     Args:
         acting_user: who fills it in; they do not change their own access, and IT makes no patients' log-ins.
+
+    Attributes:
+        patient: after validation, the record that the log-in belongs to.
     """
+
+    patient_mrn = forms.CharField(
+        label="MRN of the patient",
+        required=False,
+        max_length=64,
+        help_text="Only for the role Patient: whose released reports they see.",
+    )
 
     class Meta:
         model = User
@@ -83,22 +94,46 @@ class UserForm(forms.ModelForm):
 
     def __init__(self, *args: Any, acting_user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.patient: Patient | None = None
         self.fields["role"].choices = [("", "Choose a role"), *_roles_given_by(acting_user)]  # type: ignore[attr-defined]
         self.fields["email"].widget.attrs["autocomplete"] = "off"
         names = Row(Column("given_name", css_class="col-sm-6"), Column("family_name", css_class="col-sm-6"))
         layout = [names, "email", "role"]
+        if may(acting_user, "patient", "view"):
+            layout.append("patient_mrn")
+            record = Patient.objects.filter(user_id=self.instance.pk).first() if self.instance.pk else None
+            self.initial["patient_mrn"] = record.mrn if record else ""
+        else:
+            del self.fields["patient_mrn"]
         if self.instance.pk is None:
             del self.fields["is_active"]
-        elif self.instance.pk == acting_user.pk:
+        else:
+            layout.append("is_active")
+        if self.instance.pk == acting_user.pk:
             for name in ("role", "is_active"):
                 self.fields[name].disabled = True
                 self.fields[name].help_text = "Nobody changes their own access; ask another administrator."
-            layout.append("is_active")
-        else:
-            layout.append("is_active")
         self.helper = FormHelper()
         self.helper.form_tag = False
         self.helper.layout = Layout(*layout)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        mrn = cleaned.get("patient_mrn", "")
+        if mrn and cleaned.get("role") != Role.PATIENT:
+            self.add_error("patient_mrn", "Only a log-in with the role Patient belongs to a record. Leave this empty.")
+        elif mrn:
+            self.patient = Patient.objects.filter(mrn=mrn).first()
+            if self.patient is None:
+                self.add_error("patient_mrn", "There is no patient with this MRN.")
+            elif self.patient.user_id not in (None, self.instance.pk):
+                self.add_error("patient_mrn", "This record has a log-in already.")
+        return cleaned
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """The fields of the user itself, as the actions take them."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "patient_mrn"}
 
 
 def _roles_given_by(user: User) -> list[tuple[str, str]]:

@@ -26,6 +26,7 @@ from accounts.models import Patient, User
 from accounts.permissions import require
 from diagnosis.intake import IntakeRejected, Limits, Received, compare_identity, receive, safe_filename
 from diagnosis.models import Analysis, Image, ModelVersion, Report, Study, View
+from diagnosis.models.analysis import sorted_as
 from ml.contract import Outcome, OutcomeState
 from portal import jobs
 from portal.jobs import Claim, State
@@ -570,3 +571,8 @@ def note_export(*, acting_user: User, filters: dict[str, str], count: int) -> No
     """Keep in the ledger that rows left the house as a file: who, which filters, how many."""
     require(acting_user, "analysis", "export")
     audit.record("history.exported", actor=acting_user, filters=filters, count=count)
+
+
+def follow_patient(*, patient: Patient) -> None:
+    """Have the lists sort by a patient's corrected name. Called in the transaction that corrects it."""
+    Analysis.objects.filter(patient=patient).update(patient_name=sorted_as(patient))

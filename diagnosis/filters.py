@@ -109,11 +109,9 @@ class AnalysisFilter(django_filters.FilterSet):
 
     q = SearchFilter()
     label = django_filters.ChoiceFilter(choices=Label.choices, label="Result", empty_label="Any result")
-    modality = django_filters.ChoiceFilter(
-        field_name="image__study__modality", choices=Modality.choices, label="Modality", empty_label="Any modality"
-    )
+    modality = django_filters.ChoiceFilter(choices=Modality.choices, label="Modality", empty_label="Any modality")
     state = django_filters.ChoiceFilter(choices=State.choices, label="State", empty_label="Any state")
-    patient = django_filters.UUIDFilter(field_name="image__study__patient_id", label="Patient")
+    patient = django_filters.UUIDFilter(field_name="patient_id", label="Patient")
 
     class Meta:
         model = Analysis

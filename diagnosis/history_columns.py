@@ -33,16 +33,7 @@ class Column:
 
 
 COLUMNS = (
-    Column(
-        "patient",
-        "Patient",
-        (
-            Term("patient__family_name"),
-            Term("patient__given_name"),
-            Term("patient__mrn"),
-            *NEWEST_FIRST,
-        ),
-    ),
+    Column("patient", "Patient", (Term("patient_name"), *NEWEST_FIRST)),
     Column("modality", "Image", (Term("modality"), *NEWEST_FIRST)),
     Column("result", "Result", (Term("label"), *NEWEST_FIRST)),
     Column("confidence", "Confidence", (Term("confidence", nullable=True), Term("id"))),

@@ -53,15 +53,7 @@ def opposite(order: Order) -> Order:
     return tuple(term.opposite() for term in order)
 
 
-def _value(row: Model, path: str) -> Any:
-    value: Any = row
-    for name in path.split(LOOKUP_SEP):
-        value = getattr(value, name)
-    return value
-
-
-def _position(row: Model, order: Order) -> str:
-    values = [_value(row, term.path) for term in order]
+def _position(values: Sequence[Any]) -> str:
     plain = [value if isinstance(value, int | float | None) else str(value) for value in values]
     return base64.urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
 
@@ -116,24 +108,30 @@ def _sorted(rows: QuerySet[Any], order: Order, *, nulls_first: bool) -> QuerySet
 
 
 def slice_of(
-    rows: QuerySet[Any], order: Order, *, size: int, after: str | None = None, before: str | None = None
+    matching: QuerySet[Any],
+    order: Order,
+    *,
+    loaded: QuerySet[Any],
+    size: int,
+    after: str | None = None,
+    before: str | None = None,
 ) -> Slice:
-    """Read one page.
+    """Read one page: first the keys of its rows, then the rows.
 
     Args:
-        rows: filtered, with whatever is to be loaded; its own order is replaced.
+        matching: the filtered rows; their own order is replaced.
         order: must tell any two rows apart.
+        loaded: all rows, with whatever is to be loaded beside them; joined to the rows of the page only.
         size: rows on a page.
         after, before: a position of :class:`Slice`; one that is not of this order reads the first page.
     """
-    model = rows.model
-    backwards = bool(before)
-    values = _values(model, order, before or after or "") if before or after else None
-    backwards = backwards and values is not None
+    values = _values(matching.model, order, before or after or "") if before or after else None
+    backwards = bool(before) and values is not None
     direction = opposite(order) if backwards else order
-    found = _sorted(rows, direction, nulls_first=backwards)
-    read: list[Any] = []
+    columns = ("pk", *(term.path for term in order))
+    found = _sorted(matching, direction, nulls_first=backwards).values_list(*columns)
     levels = [Q()] if values is None else _levels(direction, values, nulls_first=backwards)
+    read: list[Any] = []
     for level in levels:
         read += found.filter(level)[: size + 1 - len(read)]
         if len(read) > size:
@@ -143,8 +141,10 @@ def slice_of(
         page.reverse()
     has_previous = more if backwards else values is not None
     has_next = values is not None if backwards else more
+    by_key = loaded.in_bulk([key for key, *_ in page])
     return Slice(
-        rows=page,
-        before=_position(page[0], order) if page and has_previous else None,
-        after=_position(page[-1], order) if page and has_next else None,
+        # A row that was deleted between the two questions is left out.
+        rows=[by_key[key] for key, *_ in page if key in by_key],
+        before=_position(page[0][1:]) if page and has_previous else None,
+        after=_position(page[-1][1:]) if page and has_next else None,
     )

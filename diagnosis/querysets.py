@@ -16,7 +16,7 @@ from ml.contract import LABELS
 MOST_IMAGES_OF_AN_ORDER = 500
 
 if TYPE_CHECKING:
-    from diagnosis.models import Report
+    pass
 
 
 class StudyQuerySet(models.QuerySet[Any]):
@@ -53,11 +53,11 @@ class AnalysisQuerySet(models.QuerySet[Any]):
             ``total``, ``scored``, ``mean_confidence`` (0-1 or ``None``), and ``by_label``: a list of
             ``{"label", "count", "share"}``, the share being of the scored ones (0-1).
         """
-        # Count("*"), not Count("pk"): the key is in no index beside these columns.
+        # Not Count("pk"): the key is in no index beside these columns, so every row would be read.
         counts = self.order_by().aggregate(
             total=Count("*"),
             mean_confidence=Avg("confidence"),
-            **{label: Count("*", filter=Q(label=label)) for label in LABELS},
+            **{label: Count("label", filter=Q(label=label)) for label in LABELS},
         )
         scored = sum(counts[label] for label in LABELS)
         return {

@@ -6,6 +6,7 @@ import copy
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -50,7 +51,10 @@ def user_create(request: SignedInRequest) -> HttpResponse:
     form = UserForm(request.POST or None, acting_user=request.user)
     if request.method == "POST" and form.is_valid():
         try:
-            user, password = actions.create_user(acting_user=request.user, **form.cleaned_data)
+            with transaction.atomic():
+                user, password = actions.create_user(acting_user=request.user, **form.account)
+                if form.patient is not None:
+                    actions.set_patient_of_login(acting_user=request.user, user=user, patient=form.patient)
         except ValidationError as refusal:
             note_refusal(form, refusal)
         else:
@@ -66,7 +70,10 @@ def user_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     form = UserForm(request.POST or None, instance=copy.copy(edited), acting_user=request.user)
     if request.method == "POST" and form.is_valid():
         try:
-            actions.update_user(acting_user=request.user, user=edited, **form.cleaned_data)
+            with transaction.atomic():
+                actions.update_user(acting_user=request.user, user=edited, **form.account)
+                if "patient_mrn" in form.changed_data:
+                    actions.set_patient_of_login(acting_user=request.user, user=edited, patient=form.patient)
         except ValidationError as refusal:
             note_refusal(form, refusal)
         except PermissionError as rule:

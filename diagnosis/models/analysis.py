@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 
+from accounts.folding import fold
 from accounts.models import Patient
 from diagnosis.models.study import Image, Modality
 from diagnosis.querysets import AnalysisQuerySet
@@ -17,6 +18,11 @@ from portal.jobs import LeasedJob, State
 def explanation_name(analysis: Analysis, filename: str) -> str:
     key = str(analysis.pk)
     return f"explanations/{key[:2]}/{key}-{filename}"
+
+
+def sorted_as(patient: Patient) -> str:
+    """Family name, given name and MRN as lists are sorted by them, whatever the case and the accents."""
+    return fold(f"{patient.family_name} {patient.given_name} {patient.mrn}")[:300]
 
 
 class Label(models.TextChoices):
@@ -34,9 +40,13 @@ class Analysis(LeasedJob):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     image = models.OneToOneField(Image, on_delete=models.PROTECT, related_name="analysis")
-    # Copies of the study's, which do not change: lists of 100,000 rows are filtered and sorted by them (docs/api.md).
-    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="analyses", editable=False, db_index=False)
+    # Copies of the study's and the patient's: lists of 100,000 rows are filtered and sorted by them. A study keeps its
+    # patient and modality; a corrected name comes through diagnosis.actions.follow_patient.
+    patient = models.ForeignKey(
+        Patient, on_delete=models.PROTECT, related_name="analyses", editable=False, db_index=False
+    )
     modality = models.CharField(max_length=4, choices=Modality, editable=False)
+    patient_name = models.CharField(max_length=300, editable=False)
 
     label = models.CharField(max_length=10, choices=Label, blank=True)
     confidence = models.FloatField(null=True, blank=True)
@@ -66,6 +76,7 @@ class Analysis(LeasedJob):
             models.Index(fields=["state", "-queued_at"], name="analysis_by_state"),
             models.Index(fields=["modality", "-queued_at"], name="analysis_by_modality"),
             models.Index(fields=["patient", "-queued_at"], name="analysis_by_patient"),
+            models.Index(fields=["patient_name", "-queued_at"], name="analysis_by_patient_name"),
             models.Index(fields=["confidence", "id"], name="analysis_by_confidence"),
             models.Index(fields=["model_name", "model_version", "-queued_at"], name="analysis_by_model"),
             # The summary of the history is read from these alone, without touching the table.
@@ -89,6 +100,7 @@ class Analysis(LeasedJob):
         if self._state.adding:
             self.patient_id = self.image.study.patient_id
             self.modality = self.image.study.modality
+            self.patient_name = sorted_as(self.image.study.patient)
         super().save(*args, **kwargs)
 
     @property

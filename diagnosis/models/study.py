@@ -64,7 +64,10 @@ class Study(models.Model):
         help_text="Why the examination was asked for.",
     )
     accession_number = models.CharField(
-        max_length=64, blank=True, db_index=True, help_text="Number of the order in the hospital's system, if there is one."
+        max_length=64,
+        blank=True,
+        db_index=True,
+        help_text="Number of the order in the hospital's system, if there is one.",
     )
     study_instance_uid = models.CharField("study instance UID", max_length=64, blank=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED, db_index=True)

@@ -67,8 +67,11 @@ def history(request: HttpRequest) -> HttpResponse:
     column, descending = history_columns.chosen(request.GET.get("sort", ""))
     reports = Report.objects.visible_to(request.user).exclude(file="").order_by("-version")
     page = slice_of(
-        _with_names(matching).prefetch_related(Prefetch("reports", reports, to_attr="ready_reports")),
+        matching,
         column.order(descending=descending),
+        loaded=_with_names(Analysis.objects.all()).prefetch_related(
+            Prefetch("reports", reports, to_attr="ready_reports")
+        ),
         size=PAGE_SIZE,
         after=request.GET.get("after"),
         before=request.GET.get("before"),

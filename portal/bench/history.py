@@ -15,7 +15,6 @@ from accounts.actions import create_user
 from accounts.models import User
 from portal.bench.history_data import fill
 from portal.bench.table import Row, percentile
-from portal.upkeep import refresh_statistics
 
 SMALL, LARGE = 1_000, 100_000
 MOST_QUERIES = 12
@@ -91,10 +90,8 @@ def measure(*, requests: int) -> list[Row]:
     with override_settings(STORAGES=PLAIN_STATIC_FILES):
         client = _signed_in()
         fill(SMALL)
-        refresh_statistics()
         small = _all_pages(client, requests=requests)
         fill(LARGE - SMALL, first=SMALL)
-        refresh_statistics()
         large = _all_pages(client, requests=requests)
     rows = []
     for name in PAGES:

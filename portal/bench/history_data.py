@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Patient
 from diagnosis.models import Analysis, Image, Report, Study
+from diagnosis.models.analysis import sorted_as
 from ml.contract import LABELS
 from portal.jobs import State
 
@@ -39,6 +40,7 @@ def _analysis(image: Image, number: int, *, chance: random.Random) -> Analysis:
         image=image,
         patient=study.patient,
         modality=study.modality,
+        patient_name=sorted_as(study.patient),
         state=state,
         queued_at=queued_at,
         attempts=1,

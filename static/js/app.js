@@ -31,13 +31,9 @@
     notice("The server cannot be reached. What is shown may be out of date. Nothing you entered was sent.");
   });
 
-  document.addEventListener("htmx:afterOnLoad", () => notice(""));
-
-  // data-submit-on-change: a filter applies as soon as it is chosen.
-  document.addEventListener("change", (event) => {
-    const field = event.target.closest("[data-submit-on-change]");
-    if (field && field.form && !window.htmx) {
-      field.form.requestSubmit();
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful) {
+      notice("");
     }
   });
 
@@ -66,10 +62,11 @@
     }
   });
 
-  // A form is sent once, however often its button is pressed; "back" gives the button again.
+  // A form is sent once, however often its button is pressed; "back" gives the button again. A form that answers with
+  // a download, where the page stays, says data-again.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post" || event.defaultPrevented) {
+    if (form.method !== "post" || event.defaultPrevented || "again" in form.dataset) {
       return;
     }
     if (form.dataset.sent) {

@@ -200,7 +200,7 @@
       this.root.querySelector("[data-zoom]").textContent = `${percent} %`;
       this.root.querySelector("[data-window]").textContent =
         `W ${Math.round(this.window * 255)} L ${Math.round(this.level * 255)}${this.inverted ? ", inverted" : ""}`;
-      for (const button of this.root.querySelectorAll("[data-tool]")) {
+      for (const button of this.root.querySelectorAll("button[data-tool]")) {
         button.setAttribute("aria-pressed", String(button.dataset.tool === this.tool));
       }
       this.press("invert", this.inverted);

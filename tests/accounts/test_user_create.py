@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from accounts.actions import link_patient_login
 from accounts.models import AuditEvent, User
 
 pytestmark = pytest.mark.django_db
@@ -70,3 +71,49 @@ def test_it_staff_make_no_log_ins_of_patients(client, ivan):
 
     assert answer.status_code == 422
     assert "role" in answer.context["form"].errors
+
+
+LOGIN_OF_ANNA = {"given_name": "Anna", "family_name": "Żółć", "email": "anna@test.local", "role": "patient"}
+
+
+def test_a_patients_log_in_is_connected_with_the_record(client, adam, anna):
+    client.force_login(adam)
+
+    assert client.post(URL, {**LOGIN_OF_ANNA, "patient_mrn": "MRN-001"}).status_code == 201
+
+    anna.refresh_from_db()
+    assert anna.user == User.objects.get(email="anna@test.local")
+    assert AuditEvent.objects.filter(action="patient.login_linked", actor=adam, patient=anna).exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"patient_mrn": "MRN-999"}, "There is no patient with this MRN."),
+        ({"patient_mrn": "MRN-001", "role": "radiologist"}, "Only a log-in with the role Patient belongs to a record."),
+    ],
+)
+def test_a_record_that_does_not_fit_is_refused_and_no_user_is_made(client, adam, anna, change, sentence):
+    client.force_login(adam)
+
+    answer = client.post(URL, {**LOGIN_OF_ANNA, **change})
+
+    assert answer.status_code == 422
+    assert sentence in answer.content.decode()
+    assert not User.objects.filter(email="anna@test.local").exists()
+
+
+def test_a_record_has_one_log_in(client, adam, anna, petra):
+    link_patient_login(acting_user=None, patient=anna, user=petra)
+    client.force_login(adam)
+
+    assert (
+        "This record has a log-in already."
+        in client.post(URL, {**LOGIN_OF_ANNA, "patient_mrn": "MRN-001"}).content.decode()
+    )
+
+
+def test_it_staff_are_not_asked_for_an_mrn(client, ivan, anna):
+    client.force_login(ivan)
+
+    assert "patient_mrn" not in client.get(URL).content.decode()

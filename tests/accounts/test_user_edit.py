@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from allauth.account.models import EmailAddress
 
-from accounts.actions import create_token
+from accounts.actions import create_patient, create_token, link_patient_login
 from accounts.models import AuditEvent
 from tests.conftest import PASSWORD
 
@@ -100,3 +102,38 @@ def test_a_radiologist_does_not_learn_whether_a_user_exists(client, rachel, adam
 
     assert client.get(f"/users/{adam.pk}/").status_code == 404
     assert client.get("/users/999999/").status_code == 404
+
+
+def test_a_patients_log_in_moves_to_the_right_record(client, adam, petra, anna):
+    wrong = create_patient(
+        acting_user=None, mrn="MRN-2", given_name="Other", family_name="Anna", birth_date=date(1970, 5, 17)
+    )
+    link_patient_login(acting_user=None, patient=wrong, user=petra)
+    client.force_login(adam)
+
+    assert save(client, petra, patient_mrn="MRN-001").status_code == 302
+
+    wrong.refresh_from_db()
+    anna.refresh_from_db()
+    assert (wrong.user, anna.user) == (None, petra)
+    assert AuditEvent.objects.filter(action="patient.login_unlinked", patient=wrong).exists()
+
+
+def test_saving_something_else_keeps_the_connection(client, adam, petra, anna):
+    link_patient_login(acting_user=None, patient=anna, user=petra)
+    client.force_login(adam)
+
+    save(client, petra, given_name="Petronela", patient_mrn="MRN-001")
+
+    anna.refresh_from_db()
+    assert anna.user == petra
+
+
+def test_an_emptied_mrn_takes_the_connection_away(client, adam, petra, anna):
+    link_patient_login(acting_user=None, patient=anna, user=petra)
+    client.force_login(adam)
+
+    save(client, petra, patient_mrn="")
+
+    anna.refresh_from_db()
+    assert anna.user is None

@@ -90,9 +90,7 @@ def test_a_file_of_another_patient_needs_a_confirmation(api, rachel, study):
     assert {difference["field"] for difference in refused["differences"]} >= {"mrn", "family_name"}
     assert all(set(one) == {"field", "in_file", "on_record", "sentence"} for one in refused["differences"])
     assert not Image.objects.exists()
-    confirmed = send(
-        api(rachel), study, part(content, "scan.dcm", "application/dicom"), confirm_differences="true"
-    )
+    confirmed = send(api(rachel), study, part(content, "scan.dcm", "application/dicom"), confirm_differences="true")
     assert confirmed.status_code == 202
     assert Image.objects.get().differences_confirmed_by == rachel
 
@@ -214,7 +212,9 @@ def test_a_broken_form_is_400(api, rachel, study, content_type, body):
     assert set(answer.json()) == {"code", "detail", "fields"}
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "a\x00b.png", "<script>.png", "\u202egnp.exe", "x" * 400 + ".png"])
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "a\x00b.png", "<script>.png", "\u202egnp.exe", "x" * 400 + ".png"]
+)
 def test_a_hostile_name_of_a_file_is_harmless(api, rachel, study, settings, name):
     answer = send(api(rachel), study, part(good_png(1), name))
     assert answer.status_code in (202, 400)

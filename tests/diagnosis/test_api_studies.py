@@ -123,9 +123,7 @@ def test_a_filter_that_means_nothing_is_refused_by_name(api, rachel, study, name
 
 
 def test_pages_follow_each_other_without_gap_or_repeat_and_keep_the_filters(api, rachel, anna):
-    expected = [
-        str(create_study(acting_user=rachel, patient=anna, modality="US").pk) for _ in range(5)
-    ]
+    expected = [str(create_study(acting_user=rachel, patient=anna, modality="US").pk) for _ in range(5)]
     create_study(acting_user=rachel, patient=anna, modality="MG")
     client, seen, url = api(rachel), [], f"{STUDIES}?page_size=2&modality=US"
     while url:

@@ -120,7 +120,8 @@ class Visitor:
     def wear(self, theme: str) -> None:
         """The theme of a person who follows the system, changed without a reload."""
         self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  one of THEMES
-        self.page.wait_for_function("theme => document.documentElement.dataset.bsTheme === theme", arg=theme)
+        if self.page.url.startswith(self.url):
+            self.page.wait_for_function("theme => document.documentElement.dataset.bsTheme === theme", arg=theme)
 
     def resize(self, size: dict[str, int]) -> None:
         self.page.set_viewport_size(size)  # type: ignore[arg-type]  a TypedDict with the same two keys

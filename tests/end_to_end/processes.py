@@ -39,7 +39,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE_SECONDS, every: float = 0.05) -> Any:
+def wait_until(
+    condition: Callable[[], Any], *, what: str, seconds: float = PATIENCE_SECONDS, every: float = 0.05
+) -> Any:
     """Return the first true value of ``condition``, or fail with ``what`` was waited for."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -74,7 +76,10 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
-            **{"DEMO": "1", "DATA_DIR": str(self.data), "PORT": str(self.port), "MODEL_THREADS": "1"},
+            "DEMO": "1",
+            "DATA_DIR": str(self.data),
+            "PORT": str(self.port),
+            "MODEL_THREADS": "1",
             **environment,
         }
         self.supervisor: subprocess.Popen[bytes] | None = None
@@ -194,9 +199,9 @@ class Site:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.pid != os.getpid() and process.environ().get("DATA_DIR") == str(self.data):
-                    if process.status() != psutil.STATUS_ZOMBIE:
-                        found.append(process)
+                is_ours = process.environ().get("DATA_DIR") == str(self.data)
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
         return found
@@ -264,6 +269,18 @@ class Site:
         with self._database() as opened:
             return list(opened.execute(sql, parameters).fetchall())
 
+    def can_write(self) -> bool:
+        """Whether nobody holds SQLite's write lock for longer than a moment."""
+        opened = sqlite3.connect(self.data / "senolens.sqlite3", timeout=1, isolation_level=None)
+        try:
+            opened.execute("BEGIN IMMEDIATE")
+            opened.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            opened.close()
+        return True
+
     def key(self, identifier: str) -> str:
         """Spell a UUID as the database stores it."""
         is_postgres = self.environment.get("DATABASE_URL", "").startswith("postgres")
@@ -287,7 +304,7 @@ class Site:
         wait_until(lambda: not unfinished(), what=f"{len(analyses)} analyses and their reports", seconds=seconds)
 
     def assert_each_done_once(self, analyses: Sequence[str]) -> None:
-        """Every accepted image has one result, one ledger row of it, and one stored report that is the one on record."""
+        """Every accepted image has one result, one ledger row of it, and one stored report, the one on record."""
         assert analyses
         for analysis in analyses:
             assert self.state(analysis) == "succeeded", self.rows(
