@@ -13,12 +13,13 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import ApiToken, Patient, User
-from accounts.permissions import require
+from accounts.permissions import may_grant, require
 from accounts.roles import Role
 from accounts.tokens import digest, new_token
 
@@ -61,9 +62,12 @@ def create_user(
 
     Raises:
         ValidationError: when the address is not one or is taken, or the role does not exist.
+        PermissionDenied: when ``acting_user`` may not make users, or not with this role.
     """
     if acting_user is not None:
         require(acting_user, "user", "create")
+        if not may_grant(acting_user, role):
+            raise PermissionDenied("Your role does not make users with this role; ask an administrator.")
     user = User(email=email, role=role, given_name=given_name, family_name=family_name)
     secret = password or secrets.token_urlsafe(12)
     user.set_password(secret)
@@ -82,7 +86,10 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
         if any(getattr(user, name) != value for name, value in own.items()):
             from_rules = "Nobody changes their own role or deactivates themselves; ask another administrator."
             raise PermissionError(from_rules)
+    former_role = user.role
     changed = _apply(user, changes, allowed=USER_FIELDS)
+    if set(changed) - {"is_active"} and not (may_grant(acting_user, former_role) and may_grant(acting_user, user.role)):
+        raise PermissionError("You may activate and deactivate this user; the rest is for an administrator to change.")
     user.full_clean()
     if changed:
         _save(user)

@@ -13,7 +13,8 @@ from django.shortcuts import redirect
 
 from accounts import actions
 from accounts.models import User
-from accounts.permissions import may
+from accounts.permissions import may, may_grant
+from accounts.roles import Role
 
 
 def _password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -40,8 +41,17 @@ class UserAdmin(admin.ModelAdmin):
         return User.objects.visible_to(request.user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        own = ("role", "is_active") if obj is not None and obj.pk == request.user.pk else ()
-        return (*own, "date_joined", "last_login")
+        closed = {"date_joined", "last_login"}
+        if obj is not None and obj.pk == request.user.pk:
+            closed |= {"role", "is_active"}
+        if obj is not None and not may_grant(request.user, obj.role):
+            closed |= {"email", "given_name", "family_name", "role"}
+        return tuple(name for name in self.fields if name in closed)
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "role":
+            kwargs["choices"] = [(role.value, str(role.label)) for role in Role if may_grant(request.user, role)]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return may(request.user, "user", "view")

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.models import Patient, User
-from accounts.permissions import may
+from accounts.permissions import may, may_grant
 from accounts.roles import Role
 
 EARLIEST_BIRTH = "1850-01-01"
@@ -109,6 +109,11 @@ class UserForm(forms.ModelForm):
             del self.fields["is_active"]
         else:
             layout.append("is_active")
+            if not may_grant(acting_user, self.instance.role):
+                self.fields["role"].choices = [(self.instance.role, self.instance.get_role_display())]  # type: ignore[attr-defined]
+                for name in ("given_name", "family_name", "email", "role"):
+                    self.fields[name].disabled = True
+                self.fields["role"].help_text = "Names, address and role are for an administrator to change."
         if self.instance.pk == acting_user.pk:
             for name in ("role", "is_active"):
                 self.fields[name].disabled = True
@@ -137,8 +142,7 @@ class UserForm(forms.ModelForm):
 
 
 def _roles_given_by(user: User) -> list[tuple[str, str]]:
-    hidden = {Role.PATIENT} if user.role == Role.IT_STAFF else set()
-    return [(role.value, str(role.label)) for role in Role if role not in hidden]
+    return [(role.value, str(role.label)) for role in Role if may_grant(user, role)]
 
 
 class PatientForm(forms.ModelForm):

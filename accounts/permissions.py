@@ -14,7 +14,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
-from accounts.roles import TABLE
+from accounts.roles import GRANTS, TABLE
 
 
 def may(user: Any, target: str, verb: str) -> bool:
@@ -31,6 +31,11 @@ def require(user: Any, target: str, verb: str) -> None:
     """Raise ``PermissionDenied`` unless ``user`` may."""
     if not may(user, target, verb):
         raise PermissionDenied("Your role does not allow this.")
+
+
+def may_grant(user: Any, role: str) -> bool:
+    """Whether ``user`` may make and change log-ins that have ``role``."""
+    return role in GRANTS.get(user.role, frozenset())
 
 
 def needs(target: str, verb: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:

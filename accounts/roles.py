@@ -42,3 +42,10 @@ TABLE: dict[str, dict[str, frozenset[Role]]] = {
     "operations": {"view": frozenset({_A, _I})},
 }
 """object -> verb -> the roles that may. What is not here, nobody may."""
+
+GRANTS: dict[Role, frozenset[Role]] = {
+    _A: frozenset(Role),
+    _I: frozenset({_I}),
+}
+"""Whose log-ins a role may make and change. Anybody else's they may only activate and deactivate: who can change an
+e-mail address can have the password reset to it, and so sign in as that person."""

@@ -71,8 +71,10 @@ def _values(model: type[Model], order: Order, position: str) -> list[Any] | None
         plain = json.loads(base64.urlsafe_b64decode(position + "=" * (-len(position) % 4)))
         if not isinstance(plain, list) or len(plain) != len(order):
             return None
+        if any(value is None and not term.nullable for value, term in zip(plain, order, strict=True)):
+            return None
         return [
-            None if value is None and term.nullable else _field(model, term.path).clean(value, None)
+            None if value is None else _field(model, term.path).clean(value, None)
             for value, term in zip(plain, order, strict=True)
         ]
     except (ValueError, TypeError, OverflowError, RecursionError, ValidationError, FieldDoesNotExist):

@@ -1,4 +1,4 @@
-"""The model card: every number in it is read from ``evaluation.json``. Standard library only.
+"""The model card: every number in it is read from ``evaluation.json`` and the manifest.
 
 Mitchell et al., "Model cards for model reporting", FAT* 2019.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ml.calibrate import suspicion
 from ml.contract import LABELS
 from ml.storage import write_text
 
@@ -100,7 +101,8 @@ def _head(manifest: Mapping[str, Any]) -> str:
 
 Decision support for breast ultrasound (B-mode): probabilities of *benign*, *malignant* and *normal*, a suspicion of
 1-10 and a Grad-CAM map of each label. Status: **{manifest["status"]}**. Date: {manifest["released"]}. It is no medical
-device, has no regulatory clearance and was never tested prospectively.
+device, has no regulatory clearance and was never tested prospectively. *Released* means here only that the lower bound
+of the AUC is at least 0.70 in every set and that no training set is for research only; several goals below are missed.
 
 Written by `{manifest["release_command"]}`; every number below is read from `evaluation.json` beside this file. Figures
 in brackets are 95 % intervals."""
@@ -177,7 +179,9 @@ malignant.
 
 {matrices}
 
-![ROC curves](roc.png) ![Learning curves](learning-curves.png)"""
+![ROC curves](roc.png) ![Learning curves](learning-curves.png)
+
+{" ".join(evaluation["notes"])}"""
 
 
 def comparison_rows(evaluation: Mapping[str, Any]) -> list[list[str]]:
@@ -224,7 +228,8 @@ def _calibration(evaluation: Mapping[str, Any]) -> str:
 Temperature {calibration["shipped_temperature"]:.3f}, threshold {calibration["shipped_threshold"]:.3f} on the calibrated
 probability of malignancy; rule: {calibration["threshold_rule"]}. Both are fitted on all out-of-fold predictions for the
 shipped model; for each figure above they were fitted on the other four folds. Each set weighs the same in the
-temperature. The label is the most probable one and does not use the threshold.
+temperature. The label is the most probable one and does not use the threshold; the threshold lies within suspicion
+{suspicion(calibration["shipped_threshold"])}.
 
 Suspicion is 1 plus the number of these cuts that the probability of malignancy reaches: {cuts}. 2, 10, 50 and 95 % are
 the bounds of BI-RADS 3, 4A, 4B and 4C; the suspicion is a display of the probability, not a BI-RADS assessment. The
@@ -333,7 +338,8 @@ def _files(manifest: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
 
 Largest difference of a probability on {parity["images"]} images: graph against its Keras twin
 {parity["graph_against_keras_twin"]:.1e}, half precision against the trained network
-{parity["half_precision_against_trained"]:.1e}."""
+{parity["half_precision_against_trained"]:.1e} (median {parity["half_precision_against_trained_median"]:.1e}): the
+figures above are those of the networks before that rounding."""
 
 
 def _number(value: float | None) -> str:

@@ -96,13 +96,12 @@ def bare_graph(classifier: Classifier) -> bytes:
         return path.read_bytes()
 
 
-def largest_difference(
-    first: keras.Model, second: keras.Model, batches: Iterable[NDArray[np.float32]]
-) -> tuple[float, int]:
-    """Largest difference of the uncalibrated probabilities of two networks, and the number of images compared."""
-    largest, count = 0.0, 0
-    for pixels in batches:
-        gaps = [keras.ops.softmax(network(pixels, training=False)) for network in (first, second)]
-        largest = max(largest, float(np.abs(np.asarray(gaps[0]) - np.asarray(gaps[1])).max()))
-        count += len(pixels)
-    return largest, count
+def probability_gaps(
+    first: keras.Model, second: keras.Model, images: Iterable[NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """For each image (1, S, S, 3) the largest difference of an uncalibrated probability of two networks, (N,)."""
+    gaps = []
+    for pixels in images:
+        stated = [np.asarray(keras.ops.softmax(network(pixels, training=False))) for network in (first, second)]
+        gaps.append(float(np.abs(stated[0] - stated[1]).max()))
+    return np.array(gaps)

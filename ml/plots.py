@@ -28,9 +28,10 @@ def draw_learning_curves(run: Path) -> Path | None:
     panels = {"train_loss": "training loss", "held_out_loss": "held-out loss", "held_out_auc": "held-out AUC"}
     canvas, axes = plt.subplots(1, len(panels), figsize=(12, 3.5), layout="constrained")
     for axis, (column, title) in zip(axes, panels.items(), strict=True):
-        for name, history in histories.items():
+        for number, (name, history) in enumerate(histories.items()):
             if column in history:
-                axis.plot(history["epoch"], history[column], label=name, linewidth=1)
+                # The colour belongs to the run, also in a panel where another run has no curve.
+                axis.plot(history["epoch"], history[column], label=name, linewidth=1, color=f"C{number}")
         axis.set(title=title, xlabel="epoch")
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize=7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,13 @@ def study_refusals(
 
 
 def _rate(refused: NDArray[np.float64], groups: Sequence[str], resamples: int) -> dict[str, Any]:
-    figures = bootstrap(lambda chosen: {"rate": float(refused[chosen].mean())}, groups, resamples=resamples)
-    return figures["rate"].as_dict()
+    figure = bootstrap(lambda chosen: {"rate": float(refused[chosen].mean())}, groups, resamples=resamples)["rate"]
+    # Where nothing varies the bootstrap has no width; the exact interval over groups (Clopper and Pearson 1934) has.
+    if figure.value == 0:
+        figure = dataclasses.replace(figure, high=1 - 0.025 ** (1 / figure.groups))
+    elif figure.value == 1:
+        figure = dataclasses.replace(figure, low=0.025 ** (1 / figure.groups))
+    return figure.as_dict()
 
 
 def _white_noise(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

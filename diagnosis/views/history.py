@@ -52,8 +52,7 @@ def _shares(summary: dict[str, Any]) -> list[dict[str, Any]]:
     for label in ("malignant", "benign", "normal"):
         (of_label,) = (one for one in summary["by_label"] if one["label"] == label)
         width = 100 * of_label["share"]
-        words = f"{of_label['share']:.0%}".replace("%", " %")
-        parts.append({**of_label, "from": f"{place:.2f}", "width": f"{width:.2f}", "words": words})
+        parts.append({**of_label, "from": f"{place:.2f}", "width": f"{width:.2f}", "words": f"{width:.0f}\u00a0%"})
         place += width
     return parts
 

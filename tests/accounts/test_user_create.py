@@ -56,7 +56,7 @@ def test_a_refusal_names_the_field_and_keeps_what_was_typed(client, adam, change
     assert User.objects.count() == before
 
 
-@pytest.mark.parametrize(("who", "status"), [("adam", 201), ("ivan", 201), ("rachel", 403), ("petra", 403)])
+@pytest.mark.parametrize(("who", "status"), [("adam", 201), ("ivan", 422), ("rachel", 403), ("petra", 403)])
 def test_who_may(client, request, who, status):
     client.force_login(request.getfixturevalue(who))
 
@@ -64,13 +64,21 @@ def test_who_may(client, request, who, status):
     assert User.objects.filter(email="lena@test.local").exists() == (status == 201)
 
 
-def test_it_staff_make_no_log_ins_of_patients(client, ivan):
+@pytest.mark.parametrize("role", ["radiologist", "administrator", "patient"])
+def test_it_staff_make_no_log_ins_that_open_records(client, ivan, role):
     client.force_login(ivan)
 
-    answer = client.post(URL, {**LOCUM, "role": "patient"})
+    answer = client.post(URL, {**LOCUM, "role": role})
 
     assert answer.status_code == 422
     assert "role" in answer.context["form"].errors
+
+
+def test_it_staff_make_log_ins_of_their_own_kind(client, ivan):
+    client.force_login(ivan)
+
+    assert client.post(URL, {**LOCUM, "role": "it_staff"}).status_code == 201
+    assert User.objects.get(email="lena@test.local").role == "it_staff"
 
 
 LOGIN_OF_ANNA = {"given_name": "Anna", "family_name": "Żółć", "email": "anna@test.local", "role": "patient"}

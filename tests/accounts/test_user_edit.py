@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 from allauth.account.models import EmailAddress
 
-from accounts.actions import create_patient, create_token, link_patient_login
-from accounts.models import AuditEvent
+from accounts.actions import create_patient, create_token, link_patient_login, update_user
+from accounts.models import AuditEvent, User
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +88,20 @@ def test_saving_without_a_change_writes_no_ledger_row(client, adam, rachel):
     save(client, rachel)
 
     assert not AuditEvent.objects.filter(action="user.changed").exists()
+
+
+def test_it_staff_deactivate_anybody_but_change_only_their_own_kind(client, ivan, adam, rachel):
+    client.force_login(ivan)
+
+    save(client, rachel, email="ivan-too@test.local", given_name="Other", role="administrator")
+    rachel.refresh_from_db()
+    assert (rachel.email, rachel.given_name, rachel.role) == ("rachel@test.local", "Rachel", "radiologist")
+    with pytest.raises(PermissionError):
+        update_user(acting_user=ivan, user=adam, email="ivan-too@test.local")
+    with pytest.raises(PermissionError):
+        update_user(acting_user=ivan, user=rachel, role="it_staff")
+
+    assert update_user(acting_user=ivan, user=User.objects.get(pk=rachel.pk), is_active=False).is_active is False
 
 
 @pytest.mark.parametrize(("who", "status"), [("adam", 302), ("ivan", 302), ("petra", 404)])

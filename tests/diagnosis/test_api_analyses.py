@@ -196,5 +196,5 @@ def test_following_an_analysis_costs_few_queries(api, rachel, study, django_asse
     analysis = succeeded(study=study, by=rachel)
     client = api(rachel)
     client.get(address(analysis))
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         client.get(address(analysis))

@@ -13,6 +13,7 @@ from accounts.actions import create_patient, update_patient
 from diagnosis.actions import create_study
 from diagnosis.models import Analysis
 from diagnosis.views import history as view
+from diagnosis.wording import percent
 from portal.bench.history_data import fill
 from tests.fixture_results import failed, filed, rejected, succeeded, with_report
 
@@ -56,7 +57,7 @@ def test_every_analysis_is_listed_newest_first_with_its_result_in_words(signed_i
         mixed[name].pk for name in ("failed", "benign", "refused", "malignant")
     ]
     text = page.content.decode()
-    for words in ("Żółć, Anna", "MRN-001", "Braun, Bea", "8 of 10", "malignant", "80 %", "Refused", "Failed", "us-test"):
+    for words in ("Żółć, Anna", "MRN-001", "Braun, Bea", "8 of 10", "malignant", percent(0.8), "Refused", "Failed", "us-test"):
         assert words in text
 
 

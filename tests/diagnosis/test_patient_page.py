@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from accounts.actions import create_patient
@@ -18,8 +19,6 @@ HOSTILE_NAME = '<script>alert("x")</script>'
 
 @pytest.fixture
 def upload_file():
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
     return SimpleUploadedFile("scan.png", good_png(1), content_type="image/png")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEvent
@@ -161,8 +162,6 @@ def test_only_a_radiologist_adds_images(client, study, who, request):
 
 
 def test_a_request_without_the_page_token_is_refused(study, rachel):
-    from django.test import Client
-
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(rachel)
 

@@ -78,18 +78,22 @@ class Visitor:
         )
         page = context.new_page()
         visitor = cls(url=url.rstrip("/"), context=context, page=page)
+        visitor.listen_to(page)
+        return visitor
+
+    def listen_to(self, page: Page) -> None:
+        """Note what goes wrong on a page; the first page of a visitor is listened to already."""
         # The policy's breaches are console errors too, but not those that a later script swallows.
         page.add_init_script(
             "document.addEventListener('securitypolicyviolation',"
             " (event) => console.error('CSP ' + event.violatedDirective + ' ' + event.blockedURI))"
         )
-        page.on("console", lambda message: visitor._console(message))
-        page.on("pageerror", lambda error: visitor.complaints.append(f"{page.url}: {error}"))
-        return visitor
+        page.on("console", lambda message: self._console(message))
+        page.on("pageerror", lambda error: self.complaints.append(f"{page.url}: {error}"))
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.complaints.append(f"{self.page.url}: {message.text} {message.location.get('url', '')}")
+            self.complaints.append(f"{message.text} {message.location.get('url', '')}")
 
     @property
     def unexpected(self) -> list[str]:

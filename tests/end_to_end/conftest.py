@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.end_to_end.processes import Site, free_port, wait_until
+from tests.end_to_end import browser as browsing
+from tests.end_to_end import demonstration_site
+from tests.end_to_end.processes import ROOT, Site, free_port, wait_until
 
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
@@ -28,6 +31,27 @@ def site(tmp_path_factory) -> Iterator[Site]:
         yield running
     finally:
         running.end()
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory) -> Iterator[Site]:
+    """The demonstration hospital, running and analysed. Tests add to it; none counts on being the first."""
+    if not (ROOT / "node_modules" / "htmx.org").is_dir():
+        pytest.skip("the browser libraries are not installed (make setup)")
+    running = demonstration_site.opened(tmp_path_factory.mktemp("hospital"))
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium. Of a module, not of the session: its event loop would keep later tests off the database."""
+    if browsing.executable() is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with browsing.chromium() as running:
+        yield running
 
 
 class RedisServer:

@@ -185,9 +185,7 @@ def test_a_message_that_is_delivered_twice_changes_nothing(analysis, rachel):
     assert (analysis.state, analysis.attempts) == (State.CANCELLED, 0)
 
 
-def test_a_job_is_published_when_its_transaction_commits(
-    study, rachel, queue, django_capture_on_commit_callbacks
-):
+def test_a_job_is_published_when_its_transaction_commits(study, rachel, queue, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         analysis = filed(study=study, by=rachel)
         assert _messages(queue) == 0
@@ -204,7 +202,9 @@ def test_a_broker_that_is_down_raises_nothing_and_is_asked_once_a_batch(
     queue.write_text("A file where the directory should be.", encoding="utf-8")
     sent = []
     send_task = jobs.current_app.send_task
-    monkeypatch.setattr(jobs.current_app, "send_task", lambda *args, **options: sent.append(1) or send_task(*args, **options))
+    monkeypatch.setattr(
+        jobs.current_app, "send_task", lambda *args, **options: sent.append(1) or send_task(*args, **options)
+    )
     with django_capture_on_commit_callbacks(execute=True):
         first, second = (filed(study=study, by=rachel, seed=seed) for seed in (1, 2))
     assert len(sent) == 1
