@@ -25,6 +25,7 @@ from xhtml2pdf.config.resources import ResourceAccessPolicy
 from xhtml2pdf.document import pisaDocument
 
 from diagnosis import report_fonts, report_images
+from diagnosis.wording import check_words, label_words, percent, suspicion_words
 
 # The same context gives the same bytes, so a report can be made again and compared by its digest.
 rl_config.invariant = 1
@@ -55,28 +56,12 @@ FOOTER_LIMIT = 45
 BAR_MM = 100.0
 """Length of the bar of a probability of 1."""
 
-_LABEL_WORDS = {"malignant": "Malignant", "benign": "Benign", "normal": "Normal"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PLACEHOLDER_DATE = b"D:20000101000000+00'00'"
-_SUSPICION_WORDS = (
-    (2, "very low"),
-    (4, "low"),
-    (6, "uncertain: read as if there were no AI"),
-    (8, "suspicious"),
-    (10, "highly suspicious"),
-)
 _STATUSES = {
     "preliminary": ("PRELIMINARY", "AI only, not signed by a physician"),
     "final": ("FINAL", ""),
     "superseded": ("SUPERSEDED", "A later version replaces this report. Do not use this copy."),
-}
-_CHECK_WORDS = {
-    "size": "Size of the image",
-    "blur": "Sharpness",
-    "exposure": "Exposure",
-    "blank": "Share of the image with content",
-    "contrast": "Contrast",
-    "novelty": "Likeness to the images the model knows",
 }
 
 
@@ -252,19 +237,19 @@ class _Words:
             "footer_mrn": self._text(context.mrn, limit=FOOTER_LIMIT) or "not given",
             "people": list(zip(self._patient(), self._study(), strict=True)),
             "history": self._history(),
-            "label": _LABEL_WORDS[context.label],
+            "label": label_words(context.label),
             "confidence": percent(context.confidence),
             "suspicion": context.suspicion,
-            "suspicion_words": next(words for top, words in _SUSPICION_WORDS if context.suspicion <= top),
+            "suspicion_words": suspicion_words(context.suspicion),
             "suspicion_steps": range(1, 11),
             "probabilities": [
-                (_LABEL_WORDS[label], percent(value), f"{value:.2f}", f"{max(value * BAR_MM, 0.3):.1f}")
+                (label_words(label), percent(value), f"{value:.2f}", f"{max(value * BAR_MM, 0.3):.1f}")
                 for label, value in sorted(context.probabilities.items(), key=lambda item: -item[1])
             ],
             "quality_passed": all(passed for *_, passed in context.quality),
             "quality": [
                 (
-                    _CHECK_WORDS.get(name, self._text(name)),
+                    self._text(check_words(name)),
                     f"{value:.4g}",
                     self._text(limit).replace(">=", "at least").replace("<=", "at most"),
                     passed,
@@ -344,12 +329,3 @@ class _Words:
         if len(self._context.clinical_history) > HISTORY_LIMIT:
             history += "\nCut here: the record in the portal has the rest."
         return history
-
-
-def percent(probability: float) -> str:
-    """Return a probability as whole percent; never 0 % or 100 %, which no model may claim."""
-    if probability < 0.01:
-        return "under 1 %"
-    if probability > 0.99:
-        return "over 99 %"
-    return f"{probability:.0%}".replace("%", " %")

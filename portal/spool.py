@@ -84,10 +84,10 @@ class Channel(virtual.Channel):
     def _files(self, queue: str) -> list[Path]:
         ending = f".{queue}{SUFFIX}"
         try:
-            names = os.listdir(self._folder)
-        except FileNotFoundError:
             self._folder.mkdir(parents=True, exist_ok=True)
-            return []
+            names = os.listdir(self._folder)
+        except OSError as error:
+            raise ChannelError(f"The queue cannot be read in {self._folder}: {error}") from error
         return [self._folder / name for name in sorted(names) if name.endswith(ending) and not name.startswith(".")]
 
     def _size(self, queue: str) -> int:

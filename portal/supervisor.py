@@ -103,11 +103,11 @@ class Supervisor:
 
     Args:
         children: what to run.
-        on_tick: called about every ``tick_seconds`` from the supervising thread.
+        on_tick: called about every ``tick_seconds`` from the supervising thread; returns whether to go on.
     """
 
     def __init__(
-        self, children: Sequence[Child], *, on_tick: Callable[[], None] = lambda: None, tick_seconds: float = 0.25
+        self, children: Sequence[Child], *, on_tick: Callable[[], bool] = lambda: True, tick_seconds: float = 0.25
     ) -> None:
         self.children = children
         self.on_tick = on_tick
@@ -131,7 +131,8 @@ class Supervisor:
         try:
             while not self._stop_asked:
                 self._keep_running()
-                self.on_tick()
+                if not self.on_tick():
+                    break
                 self._wait(wake, self.tick_seconds)
             self._stop(wake)
         finally:

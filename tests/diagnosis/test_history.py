@@ -57,7 +57,17 @@ def test_every_analysis_is_listed_newest_first_with_its_result_in_words(signed_i
         mixed[name].pk for name in ("failed", "benign", "refused", "malignant")
     ]
     text = page.content.decode()
-    for words in ("Żółć, Anna", "MRN-001", "Braun, Bea", "8 of 10", "malignant", percent(0.8), "Refused", "Failed", "us-test"):
+    for words in (
+        "Żółć, Anna",
+        "MRN-001",
+        "Braun, Bea",
+        "8 of 10",
+        "malignant",
+        percent(0.8),
+        "Refused",
+        "Failed",
+        "us-test",
+    ):
         assert words in text
 
 
@@ -127,7 +137,9 @@ def test_a_corrected_name_is_sorted_by_at_once(signed_in, mixed, rachel, bea):
     assert Analysis.objects.filter(patient=bea, patient_name="zyla bea mrn-9").count() == 2
 
 
-@pytest.mark.parametrize("sort", ["-when", "patient", "-patient", "result", "confidence", "-confidence", "-model", "state"])
+@pytest.mark.parametrize(
+    "sort", ["-when", "patient", "-patient", "result", "confidence", "-confidence", "-model", "state"]
+)
 def test_pages_follow_each_other_and_lead_back_without_gap_or_repeat(signed_in, db, monkeypatch, sort):
     monkeypatch.setattr(view, "PAGE_SIZE", 7)
     fill(40)
@@ -166,7 +178,8 @@ def test_a_position_that_means_nothing_shows_the_first_page(signed_in, mixed, po
 
 
 @pytest.mark.parametrize(
-    "query", ["?from=yesterday", "?label=cancer", "?state=x", "?patient=7", "?q=%00", "?to=9999-12-31", "?q=" + "x" * 300]
+    "query",
+    ["?from=yesterday", "?label=cancer", "?state=x", "?patient=7", "?q=%00", "?to=9999-12-31", "?q=" + "x" * 300],
 )
 def test_a_filter_that_means_nothing_is_left_out_and_said_so(signed_in, mixed, query):
     page = signed_in.get(HISTORY + query)

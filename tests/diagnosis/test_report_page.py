@@ -27,47 +27,56 @@ def reading(client, rachel):
     return client
 
 
-def body(response) -> bytes:
-    return b"".join(response.streaming_content)
+@pytest.fixture
+def fetch():
+    """``fetch(client, address)``: the response with its whole body read and the file closed."""
+
+    def get(client, address, *args, **options):
+        response = client.get(address, *args, **options)
+        response.whole = response.getvalue() if response.streaming else response.content
+        response.close()
+        return response
+
+    return get
 
 
-def test_the_report_opens_in_the_browser(reading, report):
-    response = reading.get(reverse("report-file", args=[report.pk]))
+def test_the_report_opens_in_the_browser(reading, fetch, report):
+    response = fetch(reading, reverse("report-file", args=[report.pk]))
 
-    assert body(response) == PDF
+    assert response.whole == PDF
     assert response["Content-Type"] == "application/pdf"
     assert response["Content-Disposition"].startswith("inline")
     assert response["X-Content-Type-Options"] == "nosniff"
     assert "private" in response["Cache-Control"]
 
 
-def test_it_is_saved_under_a_name_that_says_nothing_about_the_patient(reading, report):
-    response = reading.get(reverse("report-file", args=[report.pk]), {"download": "1"})
+def test_it_is_saved_under_a_name_that_says_nothing_about_the_patient(reading, fetch, report):
+    response = fetch(reading, reverse("report-file", args=[report.pk]), {"download": "1"})
 
     assert response["Content-Disposition"] == f'attachment; filename="report-{report.verification_code}-v1.pdf"'
 
 
-def test_each_download_is_in_the_ledger(reading, report, rachel, anna):
-    body(reading.get(reverse("report-file", args=[report.pk])))
+def test_each_download_is_in_the_ledger(reading, fetch, report, rachel, anna):
+    fetch(reading, reverse("report-file", args=[report.pk]))
 
     event = AuditEvent.objects.get(action="report.downloaded")
     assert (event.actor, event.patient, event.object_id) == (rachel, anna, str(report.pk))
 
 
-def test_who_has_the_file_already_is_not_sent_it_again(reading, report):
-    response = reading.get(reverse("report-file", args=[report.pk]), headers={"if-none-match": f'"{report.sha256}"'})
+def test_who_has_the_file_already_is_not_sent_it_again(reading, fetch, report):
+    response = fetch(reading, reverse("report-file", args=[report.pk]), headers={"if-none-match": f'"{report.sha256}"'})
 
     assert response.status_code == 304
 
 
 @pytest.mark.parametrize(("who", "status"), [("adam", 200), ("ivan", 404), ("petra", 404)])
-def test_other_roles(client, report, who, status, request):
+def test_other_roles(client, fetch, report, who, status, request):
     client.force_login(request.getfixturevalue(who))
 
-    assert client.get(reverse("report-file", args=[report.pk])).status_code == status
+    assert fetch(client, reverse("report-file", args=[report.pk])).status_code == status
 
 
-def test_a_patient_reads_their_own_report_only_when_it_is_final(client, report, anna, petra):
+def test_a_patient_reads_their_own_report_only_when_it_is_final(client, fetch, report, anna, petra):
     link_patient_login(acting_user=None, patient=anna, user=petra)
     client.force_login(petra)
     address = reverse("report-file", args=[report.pk])
@@ -75,7 +84,7 @@ def test_a_patient_reads_their_own_report_only_when_it_is_final(client, report, 
 
     Report.objects.filter(pk=report.pk).update(status=Report.Status.FINAL)
 
-    assert client.get(address).status_code == 200
+    assert fetch(client, address).status_code == 200
 
 
 def test_a_report_that_is_being_made_is_not_there_yet(reading, study, rachel):

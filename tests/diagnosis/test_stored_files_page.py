@@ -24,6 +24,19 @@ def reading(client, rachel):
     return client
 
 
+@pytest.fixture
+def fetch():
+    """``fetch(client, address)``: the response with its whole body read and the file closed."""
+
+    def get(client, address, **options):
+        response = client.get(address, **options)
+        response.whole = response.getvalue() if response.streaming else response.content
+        response.close()
+        return response
+
+    return get
+
+
 def address(name: str, analysis: Analysis) -> str:
     return reverse(name, args=[analysis.pk if name == "explanation-file" else analysis.image.pk])
 
@@ -32,8 +45,8 @@ NAMES = ["image-file", "image-thumbnail", "explanation-file"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_they_are_private_and_not_guessed_at_by_the_browser(reading, analysis, name):
-    response = reading.get(address(name, analysis))
+def test_they_are_private_and_not_guessed_at_by_the_browser(reading, fetch, analysis, name):
+    response = fetch(reading, address(name, analysis))
 
     assert response.status_code == 200
     assert response["Cache-Control"].startswith("private")
@@ -42,18 +55,18 @@ def test_they_are_private_and_not_guessed_at_by_the_browser(reading, analysis, n
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_who_has_the_file_already_is_not_sent_it_again(reading, analysis, name):
-    etag = reading.get(address(name, analysis))["ETag"]
+def test_who_has_the_file_already_is_not_sent_it_again(reading, fetch, analysis, name):
+    etag = fetch(reading, address(name, analysis))["ETag"]
 
-    assert reading.get(address(name, analysis), headers={"if-none-match": etag}).status_code == 304
+    assert fetch(reading, address(name, analysis), headers={"if-none-match": etag}).status_code == 304
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("who", "status"), [("adam", 200), ("ivan", 404), ("petra", 404)])
-def test_other_roles(client, analysis, name, who, status, request):
+def test_other_roles(client, fetch, analysis, name, who, status, request):
     client.force_login(request.getfixturevalue(who))
 
-    assert client.get(address(name, analysis)).status_code == status
+    assert fetch(client, address(name, analysis)).status_code == status
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,33 +74,33 @@ def test_a_stranger_is_sent_to_the_sign_in(client, analysis, name):
     assert client.get(address(name, analysis)).status_code == 302
 
 
-def test_the_image_is_the_stored_png(reading, analysis):
-    data = b"".join(reading.get(address("image-file", analysis)).streaming_content)
+def test_the_image_is_the_stored_png(reading, fetch, analysis):
+    data = fetch(reading, address("image-file", analysis)).whole
 
     assert data.startswith(b"\x89PNG")
     assert Pillow.open(BytesIO(data)).size == (128, 96)
 
 
-def test_who_saw_the_image_is_in_the_ledger(reading, analysis, rachel, anna):
-    reading.get(address("image-file", analysis))
+def test_who_saw_the_image_is_in_the_ledger(reading, fetch, analysis, rachel, anna):
+    fetch(reading, address("image-file", analysis))
 
     event = AuditEvent.objects.get(action="image.viewed")
     assert (event.actor, event.patient, event.object_id) == (rachel, anna, str(analysis.image.pk))
 
 
-def test_a_thumbnail_is_a_small_jpeg(reading, analysis):
-    picture = Pillow.open(BytesIO(reading.get(address("image-thumbnail", analysis)).content))
+def test_a_thumbnail_is_a_small_jpeg(reading, fetch, analysis):
+    picture = Pillow.open(BytesIO(fetch(reading, address("image-thumbnail", analysis)).whole))
 
     assert picture.format == "JPEG"
     assert max(picture.size) <= 360
 
 
-def test_without_a_result_there_is_no_map(reading, study, rachel):
-    assert reading.get(address("explanation-file", filed(study=study, by=rachel, seed=4))).status_code == 404
+def test_without_a_result_there_is_no_map(reading, fetch, study, rachel):
+    assert fetch(reading, address("explanation-file", filed(study=study, by=rachel, seed=4))).status_code == 404
 
 
 @pytest.mark.parametrize("name", ["image-file", "image-thumbnail"])
-def test_a_file_that_is_gone_is_a_404_and_no_fault(reading, analysis, name):
+def test_a_file_that_is_gone_is_a_404_and_no_fault(reading, fetch, analysis, name):
     analysis.image.file.storage.delete(analysis.image.file.name)
 
-    assert reading.get(address(name, analysis)).status_code == 404
+    assert fetch(reading, address(name, analysis)).status_code == 404

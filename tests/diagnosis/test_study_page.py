@@ -51,7 +51,9 @@ def test_each_image_says_its_state_in_words(reading, study, rachel):
 
     html = reading.get(reverse("study-detail", args=[study.pk])).content.decode()
 
-    for words in ("Waiting", "Suspicious of malignancy", "Suspicion 7 of 10", "81\N{NO-BREAK SPACE}%", "Refused", "Failed"):
+    for words in ("Waiting", "Suspicious of malignancy", "Suspicion 7 of 10", "81\N{NO-BREAK SPACE}%"):
+        assert words in html
+    for words in ("Refused", "Failed"):
         assert words in html
     assert "Too blurred." in html
     assert "4 images, 1 still in work, 1 refused, 1 failed" in html

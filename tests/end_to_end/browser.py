@@ -64,11 +64,14 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
     """Parts of complaints that belong to what is being tested, such as the 415 of a refused file."""
+    email: str = ""
+    """Who this is; empty before they sign in."""
 
     @classmethod
     def arrive(cls, browser: Browser, url: str, *, theme: str = "light", size: dict[str, int] | None = None) -> Visitor:
         """A fresh browser without cookies, on no page yet."""
         context = browser.new_context(
+            base_url=url,
             viewport=size or DESKTOP,  # type: ignore[arg-type]  a TypedDict with the same two keys
             color_scheme=theme,  # type: ignore[arg-type]  one of THEMES
             locale="en-GB",
@@ -110,6 +113,7 @@ class Visitor:
         self.page.fill("input[name=password]", password)
         self.page.click("main button[type=submit]")
         self.page.wait_for_url(lambda address: "/account/login/" not in address)
+        self.email = email
 
     def sign_out(self) -> None:
         menu = self.page.locator(".navbar-toggler")

@@ -75,6 +75,7 @@ def test_a_message_that_another_worker_took_is_passed_over(channel, folder):
 
 
 def test_a_directory_that_cannot_be_made_is_an_error_of_the_broker(channel, folder):
+    shutil.rmtree(folder)
     folder.write_text("A file where the directory should be.", encoding="utf-8")
     with pytest.raises(Connection("filesystem://localhost").channel_errors):
         _publish(channel, "nowhere")

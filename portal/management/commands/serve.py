@@ -22,6 +22,7 @@ from ml.contract import ModelError
 from portal import demonstration, env
 from portal.supervisor import Child, Supervisor
 from portal.sweeper import ensure_queue_directory
+from portal.under_make import MakeParent
 
 THREADS = 8
 """Requests that one web process answers at a time."""
@@ -59,7 +60,14 @@ class Command(BaseCommand):
         self.address = ("127.0.0.1" if host in ("0.0.0.0", "") else "::1" if host == "::" else host, port)
         self.announced = False
         self.started = monotonic()
-        Supervisor([_web(host, port, workers), _worker()], on_tick=self._announce).run()
+        make = MakeParent()
+
+        def go_on() -> bool:
+            self._announce()
+            return not make.is_leaving()
+
+        with make.foreground():
+            Supervisor([_web(host, port, workers), _worker()], on_tick=go_on).run()
         self.stdout.write("Stopped.")
 
     def _refuse_an_old_database(self) -> None:

@@ -1,0 +1,93 @@
+"""Every page of the house, by role: what the accessibility test visits and what the screenshots show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.end_to_end.browser import Visitor
+from tests.end_to_end.demonstration_site import ADMINISTRATOR, IT_STAFF, PATIENT, RADIOLOGIST
+
+CASE = "DEMO-0001"
+"""The patient whose pages are shown: a mass on one side, nothing on the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A page.
+
+    Attributes:
+        name: of its screenshots.
+        path: its address; ``{patient}``, ``{study}``, ``{result}``, ``{normal}`` and ``{code}`` stand for the case.
+        whole: show the page to its end, not only what a desktop window holds.
+        small: keep screenshots of a telephone too.
+        refused: the status that this page answers with, where it is not 200.
+    """
+
+    name: str
+    path: str
+    whole: bool = False
+    small: bool = False
+    refused: int = 0
+
+
+SCREENS: dict[str, tuple[Screen, ...]] = {
+    "": (
+        Screen("sign-in", "/account/login/", small=True),
+        Screen("password-forgotten", "/account/password/reset/"),
+        Screen("verify", "/verify/{code}/", small=True),
+        Screen("verify-unknown", "/verify/unknown-code/", refused=404),
+    ),
+    RADIOLOGIST: (
+        Screen("reading", "/", small=True),
+        Screen("patients", "/patients/", small=True),
+        Screen("patients-none", "/patients/?q=nobody"),
+        Screen("patient-new", "/patients/new/"),
+        Screen("patient", "{patient}", small=True),
+        Screen("patient-edit", "{patient}edit/"),
+        Screen("study-new", "{patient}studies/new/"),
+        Screen("study", "{study}", small=True),
+        Screen("result", "{result}", small=True),
+        Screen("result-normal", "{normal}"),
+        Screen("history", "/history/", small=True),
+        Screen("history-none", "/history/?q=nobody"),
+        Screen("models", "/models/"),
+        Screen("model-card", "{card}"),
+        Screen("password-change", "/account/password/change/"),
+        Screen("not-found", "/no-such-page/", refused=404),
+        Screen("forbidden", "/users/", refused=403),
+    ),
+    ADMINISTRATOR: (
+        Screen("overview", "/", small=True),
+        Screen("users", "/users/", small=True),
+        Screen("user-new", "/users/new/"),
+        Screen("user", "/users/1/"),
+    ),
+    IT_STAFF: (
+        Screen("operations", "/", small=True),
+        Screen("operations-users", "/users/"),
+    ),
+    PATIENT: (Screen("patient-home", "/", small=True),),
+}
+
+
+def addresses(radiologist: Visitor) -> dict[str, str]:
+    """What stands for the placeholders of :class:`Screen`, found by clicking from page to page."""
+    page, found = radiologist.page, {}
+
+    def follow(name: str, selector: str) -> None:
+        found[name] = page.locator(selector).first.get_attribute("href") or ""
+        radiologist.go(found[name])
+
+    radiologist.go(f"/patients/?q={CASE}")
+    follow("patient", "#results tbody th a")
+    # The seeded study is the oldest; tests may have added others.
+    found["study"] = page.locator(".list-panel tbody th a").last.get_attribute("href") or ""
+    radiologist.go(found["study"])
+    images = page.locator(".image-name")
+    found["result"], found["normal"] = (images.nth(place).get_attribute("href") or "" for place in (0, 1))
+    radiologist.go(found["result"])
+    verify = page.get_by_role("link", name="Check that it is genuine").get_attribute("href") or ""
+    found["code"] = verify.strip("/").rsplit("/", 1)[1]
+    radiologist.go("/models/")
+    found["card"] = page.locator(".list-panel tbody a").first.get_attribute("href") or ""
+    return found
