@@ -63,11 +63,14 @@ test: setup $(DEV_READY)
 
 ## Style, types, templates, scripts.
 lint: $(DEV_READY) $(NODE_READY)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/djlint templates --check --lint --quiet
-	find static/js -name '*.js' -print0 | xargs --null --no-run-if-empty --max-args=1 node --check
+	@status=0; \
+	say() { echo "$$*"; "$$@" || status=1; }; \
+	say $(BIN)/ruff check .; \
+	say $(BIN)/ruff format --check .; \
+	say $(BIN)/mypy; \
+	say $(BIN)/djlint templates --lint --quiet; \
+	for script in $$(find static/js -name '*.js'); do say node --check "$$script"; done; \
+	exit $$status
 
 ## Times the site and its history with real processes, and prints a table.
 bench: setup $(DEV_READY)

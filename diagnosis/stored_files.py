@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 
 log = structlog.get_logger(__name__)
 
-THUMBNAIL_SIDE = 360
-"""Pixels of the longer side: sharp on a card of 180 px on a dense screen."""
+THUMBNAIL_SIDE = 480
+"""Pixels of the longer side: sharp on a card of 240 px on a dense screen."""
 THUMBNAIL_QUALITY = 82
 THUMBNAIL_SECONDS = 300
 

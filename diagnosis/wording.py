@@ -10,6 +10,9 @@ LABEL_PHRASES = {
 }
 """What the model says, as an appearance: a network does not diagnose."""
 
+LABEL_SHORT = {"malignant": "suspicious", "benign": "appears benign", "normal": "appears normal"}
+"""The same where there is little room, after the step of suspicion."""
+
 SUSPICION_WORDS = (
     (2, "very low"),
     (4, "low"),
@@ -37,6 +40,10 @@ def label_words(label: str) -> str:
 
 def label_phrase(label: str) -> str:
     return LABEL_PHRASES.get(label, label)
+
+
+def label_short(label: str) -> str:
+    return LABEL_SHORT.get(label, label)
 
 
 def suspicion_words(suspicion: int) -> str:

@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import shlex
 import shutil
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from ml.evaluate import Calibration, evaluate_run
 from ml.explanations import study_explanations
 from ml.export import export_graph, probability_gaps, restore_network, store_half_precision
 from ml.images import Letterbox, network_input, read_image, to_grey
+from ml.metrics import RESAMPLES
 from ml.quality import QualityLimits
 from ml.recipe import Recipe
 from ml.refusals import study_refusals
@@ -47,6 +49,7 @@ def release(
     folder: Path,
     foreign: Sequence[Path] = (),
     notes: Sequence[str] = (),
+    resamples: int = RESAMPLES,
     arguments: Sequence[str] = (),
 ) -> None:
     """Write the artefact: graph, half-precision weights, manifest, evaluation, card and plots.
@@ -55,9 +58,10 @@ def release(
         run: a finished run with ``final/network.npz`` and ``out-of-fold.csv``.
         records: the images of the run.
         name, version, status: identity for the manifest.
-        folder: the artefact's folder; its files are replaced.
+        folder: the artefact's folder; replaced as a whole when everything is written.
         foreign: folders of images of other kinds, to measure refusals.
         notes: sentences about this run that a reader of the card must know.
+        resamples: of every bootstrap.
         arguments: the command line, for the record.
 
     Raises:
@@ -69,12 +73,45 @@ def release(
     for needed in ("final/network.npz", "out-of-fold.csv"):
         if not (run / needed).is_file():
             raise ValueError(f"{run / needed} does not exist. Finish the training first.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and renamed at the end: a worker never sees half a model.
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
+        written = Path(staging) / folder.name
+        written.mkdir()
+        _write_artifact(
+            written,
+            run,
+            records,
+            described=described,
+            identity={"name": name, "version": version, "status": status},
+            foreign=foreign,
+            notes=notes,
+            resamples=resamples,
+            command=shlex.join(["python", "-m", "ml", *arguments]),
+        )
+        if folder.exists():
+            shutil.rmtree(folder)
+        written.rename(folder)
+
+
+def _write_artifact(
+    folder: Path,
+    run: Path,
+    records: Sequence[ImageRecord],
+    *,
+    described: dict[str, Any],
+    identity: dict[str, str],
+    foreign: Sequence[Path],
+    notes: Sequence[str],
+    resamples: int,
+    command: str,
+) -> None:
+    """Everything that an artefact holds, in the order in which each part needs the ones before."""
     recipe = Recipe.from_mapping(described["recipe"])
-    folder.mkdir(parents=True, exist_ok=True)
-    parts, calibration = evaluate_run(run, records, plots=folder)
-    parts["explanations"] = study_explanations(run, records, recipe=recipe)
+    parts, calibration = evaluate_run(run, records, plots=folder, resamples=resamples)
+    parts["explanations"] = study_explanations(run, records, recipe=recipe, resamples=resamples)
     limits = QualityLimits()
-    parts["refusals"] = study_refusals(records, limits=limits, foreign=foreign)
+    parts["refusals"] = study_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
     shutil.copyfile(run / "learning-curves.png", folder / "learning-curves.png")
 
     keras.backend.clear_session()
@@ -83,21 +120,14 @@ def release(
     store_half_precision(folder / WEIGHTS_FILE, twin)
     export_graph(folder / MODEL_FILE, twin)
     manifest = _manifest(
-        described,
-        name=name,
-        version=version,
-        status=status,
-        calibration=calibration,
-        recipe=recipe,
-        limits=limits,
-        command=shlex.join(["python", "-m", "ml", *arguments]),
+        described, identity=identity, calibration=calibration, recipe=recipe, limits=limits, command=command
     )
     # The graph is measured through the runtime, which needs a manifest: a first one, without the reports.
     _seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
     sample = records[:: max(1, len(records) // _PARITY_IMAGES)]
     parts["parity"] = _parity(folder, trained.full, twin.full, sample, side=recipe.side)
     evaluation = {
-        "model": {"name": name, "version": version, "sha256": manifest["files"][MODEL_FILE]},
+        "model": {**identity, "sha256": manifest["files"][MODEL_FILE]},
         "command": manifest["release_command"],
         "training_command": described["command"],
         "date": manifest["released"],
@@ -117,19 +147,15 @@ def release(
 def _manifest(
     described: dict[str, Any],
     *,
-    name: str,
-    version: str,
-    status: str,
+    identity: dict[str, str],
     calibration: Calibration,
     recipe: Recipe,
     limits: QualityLimits,
     command: str,
 ) -> dict[str, Any]:
     return {
-        "name": name,
-        "version": version,
+        **identity,
         "modality": "US",
-        "status": status,
         "labels": list(LABELS),
         "model_file": MODEL_FILE,
         "input": {

@@ -1,12 +1,17 @@
-"""``/healthz``: the process is alive. ``/readyz``: database, queue, storage, model and worker are ready."""
+"""``/healthz``: the process is alive. ``/readyz``: database, queue, storage, model and worker are ready.
+
+``/operations/parts/``: the same for people, with what is wrong and what to do.
+"""
 
 from __future__ import annotations
 
 import structlog
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from accounts.permissions import needs
 from portal import readiness
 
 log = structlog.get_logger(__name__)
@@ -32,3 +37,10 @@ def ready(request: HttpRequest) -> JsonResponse:
         {"status": "ready" if is_ready else "not ready", "checks": {part.name: part.word for part in parts}},
         status=200 if is_ready else 503,
     )
+
+
+@needs("operations", "view")
+@require_safe
+def parts(request: HttpRequest) -> HttpResponse:
+    """The part of the first page of IT staff that says whether the site works; names no patient."""
+    return render(request, "portal/parts.html", {"parts": readiness.parts()})

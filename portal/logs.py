@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict
+from structlog.typing import EventDict, Processor
 
 TIMESTAMPER = structlog.processors.TimeStamper(fmt="iso", utc=True)
 PROBES = ("GET /healthz", "GET /readyz", "HEAD /healthz", "HEAD /readyz")
@@ -28,7 +28,7 @@ def without_query(logger: Any, method: str, event: EventDict) -> EventDict:
     return event
 
 
-SHARED_PROCESSORS = [
+SHARED_PROCESSORS: list[Processor] = [
     without_query,
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,

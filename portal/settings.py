@@ -16,7 +16,7 @@ from portal.version import VERSION as VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 DEMO = env.boolean("DEMO", default=False)
 """The demonstration hospital: its own secret key, plain HTTP on this machine, known log-ins, SYNTHETIC data."""

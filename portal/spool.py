@@ -54,7 +54,7 @@ class Channel(virtual.Channel):
         except OSError as error:
             raise ChannelError(f"The message could not be written to {self._folder}: {error}") from error
 
-    def _get(self, queue: str) -> dict[str, Any]:
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         # A long backlog is listed once, not once a message.
         listed = self._listed.setdefault(queue, deque())
         if not listed:

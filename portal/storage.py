@@ -17,13 +17,16 @@ class DurableFileSystemStorage(FileSystemStorage):
     """
 
     PARTIAL = ".partial-"
+    PRIVATE = 0o600
+    """Images and reports are for the account that runs the site, not for every account of the host."""
 
     def _save(self, name: str, content: File) -> str:
         target = Path(self.path(name))
+        fresh = [folder for folder in target.parents if not folder.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.parent / f"{self.PARTIAL}{uuid.uuid4().hex}"
         try:
-            with partial.open("xb") as file:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.PRIVATE), "wb") as file:
                 for chunk in content.chunks():
                     file.write(chunk)
                 file.flush()
@@ -32,9 +35,15 @@ class DurableFileSystemStorage(FileSystemStorage):
             os.link(partial, target)
         finally:
             partial.unlink(missing_ok=True)
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        # A name is durable when the folder that holds it is; so is the name of a folder that was just made.
+        for folder in [target.parent, *(made.parent for made in fresh)]:
+            _flush(folder)
         return name.replace("\\", "/")
+
+
+def _flush(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -18,7 +18,7 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 from django.conf import settings
 from django.db import Error, connection, connections
 
-from portal import jobs, workers
+from portal import jobs, uploads, workers
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ def tick() -> None:
         try:
             ensure_queue_directory()
             workers.show()
+            uploads.forget_abandoned()
             jobs.sweep()
         except (Error, OSError):
             # A database that is down for a moment must not end the sweeping.

@@ -1,8 +1,8 @@
 """``serve`` as a recipe of GNU make, which passes SIGTERM on but not SIGINT, and which a Ctrl-C kills as well.
 
-Signalled itself, make ends by that signal (status 130 or 143) whatever its recipe returns; that cannot be changed from
-below. What can: a Ctrl-C in the terminal reaches only ``serve``, so that ``make run`` returns its 0; and a make that was
-interrupted or killed from elsewhere takes the site with it.
+Signalled itself, make ends by that signal (status 130 or 143) whatever its recipe returns; that cannot be changed
+from below. What can: a Ctrl-C in the terminal reaches only ``serve``, so that ``make run`` returns its 0; and a make
+that was interrupted or killed from elsewhere takes the site with it.
 """
 
 from __future__ import annotations

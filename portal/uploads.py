@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -27,3 +29,21 @@ class BoundedTemporaryFileUploadHandler(TemporaryFileUploadHandler):
 
     def file_complete(self, file_size: int) -> Any:
         return super().file_complete(self.kept)
+
+
+ABANDONED_SECONDS = 3600.0
+"""No upload lasts so long; an older file belongs to a process that was killed."""
+
+
+def forget_abandoned() -> int:
+    """Delete what killed processes left of uploads; return how many files. They hold images of patients."""
+    forgotten = 0
+    for file in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
+        try:
+            if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
+                file.unlink()
+                forgotten += 1
+        except FileNotFoundError:
+            # Its upload ended, or another worker was first.
+            continue
+    return forgotten

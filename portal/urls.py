@@ -8,6 +8,7 @@ from portal import health
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("operations/parts/", health.parts, name="operations-parts"),
     path("admin/", admin.site.urls),
     path("api/", include("portal.api_urls")),
     path("", include("accounts.urls")),

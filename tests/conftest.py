@@ -37,6 +37,8 @@ def _own_files(settings, tmp_path: Path):
         "default": {"BACKEND": "portal.storage.DurableFileSystemStorage"},
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
+    # Each test client would else list the collected static files anew.
+    settings.WHITENOISE_AUTOREFRESH = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -113,3 +115,16 @@ def api():
         return client
 
     return signed_in
+
+
+@pytest.fixture
+def fetch():
+    """``fetch(client, address)``: the response with its body read into ``whole`` and its file closed."""
+
+    def get(client, address, *args, **options):
+        response = client.get(address, *args, **options)
+        response.whole = response.getvalue() if response.streaming else response.content
+        response.close()
+        return response
+
+    return get

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import exceptions, generics, status
@@ -21,8 +20,9 @@ from diagnosis.api.serializers import (
     UploadAnswer,
     UploadRefusal,
 )
-from diagnosis.intake import IntakeRejected, Limits, safe_filename
+from diagnosis.intake import IntakeRejected, safe_filename
 from diagnosis.models import Study
+from diagnosis.upload_limits import upload_limits
 
 NO_FILE = "Send one or more images as multipart form data, each in a part called “file”."
 
@@ -89,7 +89,7 @@ class StudyImages(generics.GenericAPIView[Study]):
             upload=file,  # type: ignore[arg-type]  a file in all but name
             filename=file.name or "",
             declared_type=file.content_type or "",
-            limits=Limits(max_bytes=settings.MAX_IMAGE_BYTES),
+            limits=upload_limits(),
             **values,
         )
 

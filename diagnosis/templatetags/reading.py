@@ -7,16 +7,24 @@ from datetime import timedelta
 from django import template
 
 from diagnosis import wording
+from diagnosis.models import Modality
 
 register = template.Library()
 
 register.filter("label_words", wording.label_words)
 register.filter("label_phrase", wording.label_phrase)
+register.filter("label_short", wording.label_short)
 register.filter("suspicion_words", wording.suspicion_words)
 register.filter("check_words", wording.check_words)
 register.filter("percent", wording.percent)
 
 SUSPICION_STEPS = range(1, 11)
+
+
+@register.filter
+def modality_words(code: str) -> str:
+    """``US`` as ultrasound; a code that this portal does not know stays as it is."""
+    return str(dict(Modality.choices).get(code, code))
 
 
 @register.filter
@@ -39,6 +47,12 @@ def duration(span: timedelta | None) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.filter
+def limit_words(limit: str) -> str:
+    """``>= 96 px`` as ``at least 96 px``."""
+    return limit.replace(">= ", "at least ").replace("<= ", "at most ")
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -32,12 +33,16 @@ def _radiologist(user: User) -> dict[str, Any]:
     analyses = Analysis.objects.visible_to(user).select_related("image__study__patient")
     unfinished = analyses.filter(state__in=UNFINISHED).order_by("queued_at")
     failed = analyses.filter(state=State.FAILED)
+    summaries = [summarise(study) for study in studies[:RECENT_STUDIES]]
+    counts = (unfinished.count(), failed.count())
+    told = [*(f"{summary.study.pk}:{summary.version}" for summary in summaries), *map(str, counts)]
     return {
-        "summaries": [summarise(study) for study in studies[:RECENT_STUDIES]],
+        "summaries": summaries,
         "unfinished": unfinished[:LISTED_JOBS],
-        "unfinished_count": unfinished.count(),
+        "unfinished_count": counts[0],
         "failed": failed[:LISTED_JOBS],
-        "failed_count": failed.count(),
+        "failed_count": counts[1],
+        "version_seen": hashlib.sha256(";".join(told).encode()).hexdigest()[:16],
     }
 
 
@@ -104,5 +109,9 @@ BOARDS: dict[str, tuple[str, Callable[[User], dict[str, Any]]]] = {
 @needs("home", "view")
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
+    """The board of the person's role. 204 when nothing changed since ``?seen=``, so that a link keeps its focus."""
     template, collect = BOARDS[request.user.role]
-    return render(request, template, collect(request.user))
+    context = collect(request.user)
+    if "seen" in request.GET and request.GET["seen"] == context.get("version_seen"):
+        return HttpResponse(status=204)
+    return render(request, template, context)

@@ -23,6 +23,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--status", choices=STATUSES, default="research")
     parser.add_argument("--foreign", type=Path, action="append", default=[], help="images of other kinds")
     parser.add_argument("--note", action="append", default=[], help="sentence about this run for the card")
+    parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
     parser.add_argument("--out", type=Path, help="the artefact's folder; by default ml/artifacts/NAME/VERSION")
     options = parser.parse_args(arguments)
     folder = options.out or ARTIFACTS / options.name / options.version
@@ -40,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
             folder=folder,
             foreign=options.foreign,
             notes=options.note,
+            resamples=options.resamples,
             arguments=["release", *arguments],
         )
     except (DataError, ValueError, OSError) as error:

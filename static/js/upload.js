@@ -4,7 +4,6 @@
   "use strict";
 
   const PARALLEL = 2;
-  const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", "dicomdir"]);
   const KIND = {
     waiting: "queued",
     sending: "running",
@@ -38,40 +37,6 @@
     made.href = address;
     made.textContent = label;
     return made;
-  }
-
-  function isSystemFile(name) {
-    return name.startsWith(".") || SYSTEM_FILES.has(name.toLowerCase());
-  }
-
-  // A dropped folder is read level by level; readEntries answers at most 100 names a call.
-  async function filesOfEntry(entry) {
-    if (entry.isFile) {
-      return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-    }
-    const reader = entry.createReader();
-    const found = [];
-    for (;;) {
-      const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-      if (part.length === 0) {
-        return found;
-      }
-      for (const child of part) {
-        found.push(...(await filesOfEntry(child)));
-      }
-    }
-  }
-
-  async function filesOfTransfer(transfer) {
-    const entries = [...transfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry());
-    if (!entries.some((entry) => entry && entry.isDirectory)) {
-      return [...transfer.files];
-    }
-    const found = [];
-    for (const entry of entries.filter(Boolean)) {
-      found.push(...(await filesOfEntry(entry)));
-    }
-    return found;
   }
 
   class Uploader {
@@ -122,7 +87,7 @@
         }
         event.preventDefault();
         try {
-          this.add(await filesOfTransfer(event.dataTransfer));
+          this.add(await window.SenolensFiles.ofTransfer(event.dataTransfer));
         } catch {
           this.tell("The folder could not be read. Choose it with the button instead.");
         }
@@ -135,11 +100,25 @@
         }
       });
       window.addEventListener("beforeunload", (event) => {
-        if (this.entries.some((entry) => OPEN.has(entry.state) || entry.state === "lost")) {
+        if (this.keeps) {
           event.preventDefault();
         }
       });
+      // Where the session has ended, the cards' next request would reload the page and lose the files that are kept.
+      const keepPage = (event) => {
+        const address = event.detail.xhr.responseURL;
+        if (this.keeps && address && new URL(address).pathname === document.body.dataset.loginUrl) {
+          event.detail.shouldSwap = false;
+          event.stopImmediatePropagation();
+        }
+      };
+      document.addEventListener("htmx:beforeSwap", keepPage, { capture: true });
       window.addEventListener("online", () => this.retryLost());
+    }
+
+    // Whether files would be lost with the page.
+    get keeps() {
+      return this.entries.some((entry) => OPEN.has(entry.state) || entry.state === "lost");
     }
 
     tell(sentence) {
@@ -149,7 +128,7 @@
 
     add(files) {
       for (const file of files) {
-        if (isSystemFile(file.name)) {
+        if (window.SenolensFiles.isSystemFile(file.name)) {
           this.leftOut += 1;
           continue;
         }
@@ -259,7 +238,11 @@
         return true;
       } catch {
         for (const entry of this.entries.filter((one) => one.state === "waiting")) {
-          this.lose(entry, "The study could not be made: the server cannot be reached, or you are signed out. The file is kept in this page.");
+          this.lose(
+            entry,
+            "The study could not be made: the server cannot be reached, or you are signed out. The file is kept in this page.",
+            { renew: true },
+          );
         }
         return false;
       }
@@ -320,7 +303,11 @@
     lose(entry, sentence, { renew = false } = {}) {
       const again = async () => {
         if (renew) {
-          await this.renewToken();
+          try {
+            await this.renewToken();
+          } catch {
+            return; // Still no connection: the file stays as it is, with its button.
+          }
         }
         this.show(entry, "waiting", "Waiting");
         this.work();

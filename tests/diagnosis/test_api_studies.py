@@ -50,7 +50,7 @@ def test_what_is_optional_may_be_left_out(api, rachel, anna):
     [
         ("patient", None),
         ("patient", "not-a-uuid"),
-        ("patient", str(uuid.uuid4())),
+        ("patient", "00000000-0000-4000-8000-000000000000"),
         ("patient", {"id": 1}),
         ("patient", "a\0b"),
         ("modality", "XR"),

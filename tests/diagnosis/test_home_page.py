@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.actions import link_patient_login
+from diagnosis.actions import cancel_analysis
 from diagnosis.models import Report
 from tests.fixture_results import failed, filed, succeeded, with_report
 
@@ -50,6 +51,16 @@ def test_the_board_stops_asking_when_nothing_is_in_work(client, study, rachel):
     succeeded(study=study, by=rachel)
 
     assert "every 3s" not in page(client, rachel)
+
+
+def test_an_unchanged_board_is_not_sent_again(client, study, rachel):
+    waiting = filed(study=study, by=rachel)
+    seen = page(client, rachel).split("?seen=")[1].split('"')[0]
+    assert client.get(reverse("home"), {"seen": seen}).status_code == 204
+
+    cancel_analysis(acting_user=rachel, analysis=waiting)
+
+    assert client.get(reverse("home"), {"seen": seen}).status_code == 200
 
 
 def test_an_empty_site_teaches_the_next_step(client, rachel):

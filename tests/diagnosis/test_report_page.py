@@ -27,19 +27,6 @@ def reading(client, rachel):
     return client
 
 
-@pytest.fixture
-def fetch():
-    """``fetch(client, address)``: the response with its whole body read and the file closed."""
-
-    def get(client, address, *args, **options):
-        response = client.get(address, *args, **options)
-        response.whole = response.getvalue() if response.streaming else response.content
-        response.close()
-        return response
-
-    return get
-
-
 def test_the_report_opens_in_the_browser(reading, fetch, report):
     response = fetch(reading, reverse("report-file", args=[report.pk]))
 
@@ -103,7 +90,7 @@ def test_the_result_page_says_how_far_the_report_is(reading, study, rachel):
     assert reverse("report-file", args=[report.pk]) in html
     assert "PRELIMINARY" in html
     assert report.sha256[:12] in html
-    assert "Make it again" in html
+    assert "Make a new version" in html
 
 
 def test_a_failed_report_says_so_and_is_made_again_by_button(reading, study, rachel):

@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 
 from accounts.models import AuditEvent
 from diagnosis.models import Analysis
+from diagnosis.stored_files import THUMBNAIL_SIDE
 from tests.fixture_results import filed, succeeded
 
 
@@ -22,19 +23,6 @@ def analysis(study, rachel) -> Analysis:
 def reading(client, rachel):
     client.force_login(rachel)
     return client
-
-
-@pytest.fixture
-def fetch():
-    """``fetch(client, address)``: the response with its whole body read and the file closed."""
-
-    def get(client, address, **options):
-        response = client.get(address, **options)
-        response.whole = response.getvalue() if response.streaming else response.content
-        response.close()
-        return response
-
-    return get
 
 
 def address(name: str, analysis: Analysis) -> str:
@@ -92,7 +80,7 @@ def test_a_thumbnail_is_a_small_jpeg(reading, fetch, analysis):
     picture = Pillow.open(BytesIO(fetch(reading, address("image-thumbnail", analysis)).whole))
 
     assert picture.format == "JPEG"
-    assert max(picture.size) <= 360
+    assert max(picture.size) <= THUMBNAIL_SIDE
 
 
 def test_without_a_result_there_is_no_map(reading, fetch, study, rachel):

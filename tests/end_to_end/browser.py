@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -130,6 +129,8 @@ class Visitor:
         self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  one of THEMES
         if self.page.url.startswith(self.url):
             self.page.wait_for_function("theme => document.documentElement.dataset.bsTheme === theme", arg=theme)
+            # Two frames later every element wears it.
+            self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def resize(self, size: dict[str, int]) -> None:
         self.page.set_viewport_size(size)  # type: ignore[arg-type]  a TypedDict with the same two keys
@@ -145,7 +146,7 @@ class Visitor:
             """() => [...document.querySelectorAll('body *')]
                  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
                  .slice(0, 8)
-                 .map((one) => `${one.tagName.toLowerCase()}.${one.className} ${one.textContent.trim().slice(0, 40)}`)"""
+                 .map((one) => `${one.tagName}.${one.className} ${one.textContent.trim().slice(0, 40)}`)"""
         )
         return found
 
@@ -161,7 +162,3 @@ class Visitor:
 
     def leave(self) -> None:
         self.context.close()
-
-
-def save_whole_page(page: Page, file: Path, *, full: bool) -> None:
-    page.screenshot(path=file, full_page=full, animations="disabled", caret="hide")

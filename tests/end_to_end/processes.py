@@ -294,6 +294,11 @@ class Site:
     def state(self, analysis: str) -> str:
         return str(self.rows("SELECT state FROM diagnosis_analysis WHERE id = ?", [self.key(analysis)])[0][0])
 
+    def progress(self, analysis: str) -> tuple[str, str]:
+        """State and stage."""
+        state, stage = self.rows("SELECT state, stage FROM diagnosis_analysis WHERE id = ?", [self.key(analysis)])[0]
+        return state, stage
+
     def running(self, analyses: Sequence[str]) -> list[str]:
         return [analysis for analysis in analyses if self.state(analysis) == "running"]
 

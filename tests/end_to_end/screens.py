@@ -18,14 +18,12 @@ class Screen:
     Attributes:
         name: of its screenshots.
         path: its address; ``{patient}``, ``{study}``, ``{result}``, ``{normal}`` and ``{code}`` stand for the case.
-        whole: show the page to its end, not only what a desktop window holds.
         small: keep screenshots of a telephone too.
         refused: the status that this page answers with, where it is not 200.
     """
 
     name: str
     path: str
-    whole: bool = False
     small: bool = False
     refused: int = 0
 

@@ -41,7 +41,7 @@ def test_no_page_puts_a_barrier_in_anyones_way(visitor: Visitor, found: dict[str
         for theme in THEMES:
             visitor.wear(theme)
             barriers += [f"{screen.name}, {theme}: {barrier}" for barrier in visitor.barriers()]
-    assert barriers == []
+    assert not barriers, "\n".join(barriers)
 
 
 def test_no_page_is_wider_than_a_telephone(visitor: Visitor, found: dict[str, str]) -> None:
@@ -52,7 +52,7 @@ def test_no_page_is_wider_than_a_telephone(visitor: Visitor, found: dict[str, st
         if visitor.overflow:
             wide.append(f"{screen.name}: {visitor.overflow} pixels, {visitor.wide_elements()}")
         wide += [f"{screen.name}: {barrier}" for barrier in visitor.barriers()]
-    assert wide == []
+    assert not wide, "\n".join(wide)
 
 
 def test_no_page_complains_in_the_console(visitor: Visitor, found: dict[str, str]) -> None:

@@ -41,26 +41,42 @@ def rows_of(path):
 
 
 @pytest.mark.slow
-def test_every_image_is_predicted_once_by_the_network_that_never_saw_it(collection, tmp_path):
-    process = start(collection, tmp_path / "run", "--epochs", "1", "--folds", "--final")
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+def test_every_image_is_predicted_once_by_the_network_that_never_saw_it(collection, tmp_path, monkeypatch):
+    from ml import train as training
+
+    # Two folds show what five would, in less than half the time.
+    monkeypatch.setattr(training, "FOLDS", 2)
+    arguments = ["--data", str(collection), "--out", str(tmp_path / "run"), *SMALL, "--epochs", "1", "--folds"]
+    assert train_command.run(arguments) == 0
     rows = rows_of(tmp_path / "run" / "out-of-fold.csv")
-    records = {record.key: record for record in read_shared(collection)}
-    assert sorted(row["key"] for row in rows) == sorted(records)
+    measured = {record.key: record for record in read_shared(collection) if record.fold < 2}
+    assert sorted(row["key"] for row in rows) == sorted(measured)
     for row in rows:
-        assert row["model"] == f"fold-{records[row['key']].fold}"
+        assert row["model"] == f"fold-{measured[row['key']].fold}"
         assert all(np.isfinite(float(row[f"logit_{label}"])) for label in ("benign", "malignant", "normal"))
-    for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
-        assert len(rows_of(tmp_path / "run" / name / "history.csv")) == 1
-        assert (tmp_path / "run" / name / "network.npz").is_file()
+    for fold in range(2):
+        assert len(rows_of(tmp_path / "run" / f"fold-{fold}" / "history.csv")) == 1
+        assert (tmp_path / "run" / f"fold-{fold}" / "network.npz").is_file()
     assert (tmp_path / "run" / "learning-curves.png").is_file()
+
+
+def test_a_fold_and_a_patient_are_never_on_both_sides(collection):
+    from ml.train import fold_split
+
+    records = read_shared(collection)
+    for fold in range(FOLDS):
+        split = fold_split(records, fold)
+        trained = {records[index].group for index in split.train}
+        held_out = {records[index].group for index in split.held_out}
+        assert held_out
+        assert trained & held_out == set()
+        assert len(split.train) + len(split.held_out) == len(records)
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_stopped(collection, tmp_path):
     out = tmp_path / "run"
-    more = ("--epochs", "40", "--final")
+    more = ("--epochs", "25", "--final")
     process = start(collection, out, *more, start_new_session=True)
     history = out / "final" / "history.csv"
     deadline = time.monotonic() + 240
@@ -71,7 +87,7 @@ def test_a_killed_run_goes_on_where_it_stopped(collection, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = rows_of(history)
-    assert len(before) < 40, "the run was meant to be killed half-way"
+    assert len(before) < 25, "the run was meant to be killed half-way"
     refused = start(collection, out, *more)
     _, errors = refused.communicate(timeout=240)
     assert refused.returncode == 1
@@ -81,7 +97,7 @@ def test_a_killed_run_goes_on_where_it_stopped(collection, tmp_path):
     assert again.returncode == 0, errors
     after = rows_of(history)
     assert after[: len(before)] == before, "finished epochs are kept as they were"
-    assert [int(float(row["epoch"])) for row in after] == list(range(1, 41))
+    assert [int(float(row["epoch"])) for row in after] == list(range(1, 26))
     assert "final: epoch 1," not in output, "no finished epoch is trained twice"
     assert (out / "final" / "network.npz").is_file()
 
@@ -120,7 +136,8 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path
             fit(records, folder=tmp_path / "parts", **options)
     resumed, history = fit(records, folder=tmp_path / "parts", **options)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
-    assert history[:2] == pytest.approx(full_history[:2])
+    losses = [row["train_loss"] for row in full_history]
+    assert [row["train_loss"] for row in history] == pytest.approx(losses, abs=1e-3)
     for found, wanted in zip(resumed.full.get_weights(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
 

@@ -37,3 +37,8 @@ def test_a_name_that_is_taken_is_never_overwritten(storage, tmp_path):
     second = storage.save("a.pdf", ContentFile(b"second"))
     assert first != second
     assert (tmp_path / first).read_bytes() == b"first"
+
+
+def test_other_accounts_of_the_host_cannot_read_it(storage, tmp_path):
+    name = storage.save("a.pdf", ContentFile(b"whole"))
+    assert (tmp_path / name).stat().st_mode & 0o077 == 0

@@ -1,0 +1,90 @@
+"""`python -m ml release`: from a run to an artefact that loads, is intact and documents itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from ml.__main__ import main
+from ml.bench import synthetic_image
+from ml.contract import LABELS, OutcomeState
+from ml.data.readers import read_collections
+from ml.data.records import FOLDS
+from ml.pipeline import analyse
+from ml.recipe import Recipe
+from ml.registry import altered_files, find_model
+from ml.runtime import load_folder
+
+
+@pytest.fixture
+def run(collection, tmp_path):
+    """A finished run of an untrained network: what `ml train` leaves, without the training."""
+    from ml.networks.mobilenet import build_classifier
+    from ml.train import save_network
+
+    folder = tmp_path / "run"
+    recipe = Recipe(side=32, alpha=0.35)
+    records = read_collections([collection])
+    network = build_classifier(weights=None, side=32, alpha=0.35).full
+    for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
+        save_network(folder / name / "network.npz", network)
+    (folder / "learning-curves.png").write_bytes(b"a plot")
+    described = {
+        "command": "python -m ml train",
+        "recipe": recipe.as_dict(),
+        "seed": 1,
+        "weights_sha256": "random",
+        "data": {"clinic": {"benign": 10, "malignant": 10, "normal": 0, "groups": 10}},
+        "images": [record.key for record in records],
+    }
+    (folder / "run.json").write_text(json.dumps(described))
+    random = np.random.default_rng(0)
+    with (folder / "out-of-fold.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["key", "source", "label", "group", "fold", "model", *(f"logit_{label}" for label in LABELS)])
+        for record in records:
+            logits = random.normal(size=3) + 2 * np.eye(3)[record.label_index]
+            writer.writerow([record.key, record.source, record.label, record.leak_group, record.fold, "m", *logits])
+    return folder
+
+
+def release(run, collection, out, *more):
+    options = ["--run", str(run), "--data", str(collection), "--out", str(out), "--resamples", "20", *more]
+    return main(["release", "--version", "0.1.0", "--name", "us-test", *options])
+
+
+@pytest.mark.slow
+def test_a_run_becomes_an_artefact_that_loads_and_judges(run, collection, tmp_path):
+    folder = tmp_path / "models" / "us-test" / "0.1.0"
+    assert release(run, collection, folder, "--note", "Made by a test.") == 0
+    installed = find_model("us-test", root=tmp_path / "models")
+    assert altered_files(installed) == []
+    assert (installed.status, installed.modality) == ("research", "US")
+    assert [path.name for path in folder.parent.iterdir()] == ["0.1.0"], "nothing half-written is left"
+    outcome = analyse(synthetic_image(), load_folder(folder))
+    assert outcome.state is OutcomeState.SUCCEEDED
+    assert outcome.class_maps["malignant"].shape == (460, 620)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert evaluation["cross_validation"]["clinic"]["accuracy"]["n"] == 20
+    assert evaluation["explanations"]["sets"]["clinic malignant"]["pointing"]["n"] == 10
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert "Made by a test." in card
+    assert installed.sha256 in card
+
+
+def test_a_run_of_other_images_is_refused(run, tmp_path, capsys):
+    from tests.ml.conftest import make_collection
+
+    other = make_collection(tmp_path / "elsewhere", patients=10)
+    assert release(run, other, tmp_path / "models" / "us-test" / "0.1.0") == 1
+    assert "other images" in capsys.readouterr().err
+    assert not (tmp_path / "models").exists()
+
+
+def test_an_unfinished_run_is_refused(run, collection, tmp_path, capsys):
+    (run / "final" / "network.npz").unlink()
+    assert release(run, collection, tmp_path / "models" / "us-test" / "0.1.0") == 1
+    assert "Finish the training first" in capsys.readouterr().err
