@@ -25,7 +25,7 @@ STATIC_READY := staticfiles/.ready
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
 
-.PHONY: run test lint bench train setup
+.PHONY: run test lint bench train screenshots setup
 
 ## Set up what is missing, then run web and worker until Ctrl-C.
 run: setup
@@ -75,6 +75,10 @@ lint: $(DEV_READY) $(NODE_READY)
 ## Times the site and its history with real processes, and prints a table.
 bench: setup $(DEV_READY)
 	$(BIN)/python -m portal.bench all
+
+## Photographs every page of the demonstration hospital into docs/screenshots.
+screenshots: setup $(DEV_READY)
+	$(BIN)/python -m tests.end_to_end.screenshots
 
 ## Trains the ultrasound model; TRAIN_ARGUMENTS as in `python -m ml train --help`.
 train: $(RUN_READY)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from diagnosis.models import Modality, ModelVersion
-from ml.contract import ModelError, Outcome, OutcomeState
+from ml.contract import ModelError, Outcome
 
 if TYPE_CHECKING:
     from django.db.models.fields.files import FieldFile
@@ -104,7 +104,7 @@ def analyse(file: FieldFile, *, modality: str) -> Result:
         )
     model = _loaded(active.name, active.version, sha256=active.sha256)
     outcome = analyse_pixels(read_image(Path(file.path)), model)
-    if outcome.state == OutcomeState.REJECTED:
+    if outcome.prediction is None or outcome.class_maps is None:
         return Result(outcome=outcome, explanation=None)
     return Result(outcome=outcome, explanation=overlay.layer_png(outcome.class_maps[outcome.prediction.label]))
 

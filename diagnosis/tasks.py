@@ -86,7 +86,9 @@ def analyse(claim: Claim) -> None:
 )
 def render_report(claim: Claim) -> None:
     """RUNNING -> SUCCEEDED or FAILED."""
-    row = Report.objects.select_related("analysis__image__study__patient", "analysis__image__uploaded_by").get(pk=claim.pk)
+    row = Report.objects.select_related("analysis__image__study__patient", "analysis__image__uploaded_by").get(
+        pk=claim.pk
+    )
     claim.extend(stage="rendering the report")
     rendered = report.render(report_context.of(row))
     actions.record_report(claim=claim, pdf=rendered.pdf, sha256=rendered.sha256, page_count=rendered.pages)

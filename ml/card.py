@@ -101,8 +101,9 @@ def _head(manifest: Mapping[str, Any]) -> str:
 
 Decision support for breast ultrasound (B-mode): probabilities of *benign*, *malignant* and *normal*, a suspicion of
 1-10 and a Grad-CAM map of each label. Status: **{manifest["status"]}**. Date: {manifest["released"]}. It is no medical
-device, has no regulatory clearance and was never tested prospectively. *Released* means here only that the lower bound
-of the AUC is at least 0.70 in every set and that no training set is for research only; several goals below are missed.
+device, has no regulatory clearance and was never tested prospectively. A model is *released* here when the lower bound
+of its cross-validated AUC is at least 0.70 in every set and no training set is for research only. That is no seal of
+quality: goals below are missed, and on the images of a hospital it never saw it may do far worse.
 
 Written by `{manifest["release_command"]}`; every number below is read from `evaluation.json` beside this file. Figures
 in brackets are 95 % intervals."""
@@ -251,7 +252,8 @@ def _cross_set(evaluation: Mapping[str, Any]) -> str:
         count = figures["accuracy"]["n"]
         places = f"trained on {SETS.get(trained, trained)}, measured on {SETS.get(measured, measured)}"
         header.append(f"{places}, n = {count}")
-    rows = [[NAMES[name], *(figure_text(figures[name]) for figures in found.values())] for name in names]
+    titles = {**NAMES, "ece": "expected calibration error"}
+    rows = [[titles[name], *(figure_text(figures[name]) for figures in found.values())] for name in names]
     return f"""## Unseen hospital
 
 The same recipe trained on one set alone and measured on the other, not calibrated. This is the nearest estimate of what

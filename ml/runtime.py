@@ -21,8 +21,9 @@ from ml.metrics import softmax
 from ml.quality import QualityLimits
 from ml.registry import InstalledModel, find_model, manifest_seal, read_manifest
 
-THREADS = 2
-"""Threads of one forward pass. The result does not depend on it: each output cell is summed by one thread."""
+THREADS = 1
+"""Threads of one forward pass. A second one saves about a millisecond on an idle machine and costs as much on a busy
+one (`python -m ml bench --threads 2`). The result does not depend on it."""
 
 _RESTORE = "Restore the model folder from the release; `python -m ml verify` lists the files that differ."
 

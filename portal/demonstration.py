@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from accounts.roles import Role
+from diagnosis.phantom import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One phantom image: ``kind`` is one of ``diagnosis.phantom``'s, ``seed`` makes it reproducible."""
+    """One phantom image; ``seed`` makes it reproducible."""
 
-    kind: str
+    kind: Kind
     seed: int
     laterality: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +62,14 @@ def test_the_card_states_the_evaluation_s_figures_and_the_goals_that_were_missed
             assert figure_text(figures[name]) in card
     for row in comparison_rows(evaluation):
         assert " | ".join(row) in card
+
+
+def test_the_page_on_models_states_the_same_figures_as_the_evaluation(evaluation):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = comparison_rows(evaluation)
+    assert len(rows) >= 7
+    for row in rows:
+        assert " | ".join(row) in page
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ class Command(BaseCommand):
             if patient.user is None:
                 people.link_patient_login(acting_user=None, patient=patient, user=User.objects.get(email=email))
         self.stdout.write(
-            f"Demonstration hospital: {len(demonstration.PEOPLE)} log-ins, {len(demonstration.CASES)} synthetic patients, "
-            f"{images} new images queued for analysis."
+            f"Demonstration hospital: {len(demonstration.PEOPLE)} log-ins, "
+            f"{len(demonstration.CASES)} synthetic patients, {images} new images queued for analysis."
         )
         for person in demonstration.PEOPLE:
             self.stdout.write(f"  {person.role.label:<14} {person.email:<24} {settings.DEMO_PASSWORD}")
