@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 
 from accounts.roles import GRANTS, TABLE
 
@@ -38,15 +38,15 @@ def may_grant(user: Any, role: str) -> bool:
     return role in GRANTS.get(user.role, frozenset())
 
 
-def needs(target: str, verb: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+def needs(target: str, verb: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """Guard a view function. Without the permission a page about one object answers 404 (it does not say that the
     object exists), any other page 403. Anonymous requests never arrive here (``LoginRequiredMiddleware``).
     """
     TABLE[target][verb]  # a mistyped name fails at import
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not may(request.user, target, verb):
                 if kwargs:
                     raise Http404

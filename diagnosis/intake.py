@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import BinaryIO
 
 from diagnosis import raster
 from diagnosis.dicom import reader as dicom_reader
@@ -26,6 +25,7 @@ from diagnosis.received import (
     Limits,
     PatientIdentity,
     Received,
+    Upload,
     unreadable,
 )
 
@@ -35,6 +35,7 @@ __all__ = [
     "Limits",
     "PatientIdentity",
     "Received",
+    "Upload",
     "compare_identity",
     "receive",
     "safe_filename",
@@ -83,7 +84,7 @@ _LEADING_BYTES = 1024
 
 
 def receive(
-    data: bytes | BinaryIO,
+    data: bytes | Upload,
     *,
     filename: str,
     declared_type: str = "",
@@ -158,7 +159,7 @@ def safe_filename(name: str) -> str:
     return f"{stem[: MAX_FILENAME - len(extension) - 2]}….{extension}"
 
 
-def _bounded(data: bytes | BinaryIO, limits: Limits) -> bytes:
+def _bounded(data: bytes | Upload, limits: Limits) -> bytes:
     content = data if isinstance(data, bytes | bytearray | memoryview) else data.read(limits.max_bytes + 1)
     if len(content) > limits.max_bytes:
         raise IntakeRejected(

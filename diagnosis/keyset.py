@@ -60,9 +60,10 @@ def _position(values: Sequence[Any]) -> str:
 
 def _field(model: type[Model], path: str) -> Any:
     *relations, last = path.split(LOOKUP_SEP)
+    owner: Any = model
     for name in relations:
-        model = model._meta.get_field(name).related_model
-    return model._meta.get_field(last)
+        owner = owner._meta.get_field(name).related_model
+    return owner._meta.get_field(last)
 
 
 def _values(model: type[Model], order: Order, position: str) -> list[Any] | None:

@@ -28,7 +28,7 @@ def layer(class_map: NDArray[np.float32]) -> NDArray[np.uint8]:
     steps = np.linspace(0, 255, MAP_LEVELS).round().astype(np.uint8)
     table[0, :MAP_LEVELS, :3] = cv2.applyColorMap(steps.reshape(1, -1), cv2.COLORMAP_INFERNO)[0]
     table[0, :MAP_LEVELS, 3] = np.round(steps * MAX_ALPHA)
-    return cv2.LUT(cv2.merge([levels] * 4), table)
+    return cv2.LUT(cv2.merge([levels] * 4), table).astype(np.uint8, copy=False)
 
 
 def layer_png(class_map: NDArray[np.float32]) -> bytes:

@@ -16,7 +16,7 @@ from ml.contract import LABELS
 MOST_IMAGES_OF_AN_ORDER = 500
 
 if TYPE_CHECKING:
-    pass
+    from diagnosis.models import Report  # noqa: F401  named in quotes below
 
 
 class StudyQuerySet(models.QuerySet[Any]):

@@ -6,6 +6,7 @@ itself. Other rooms import these names from `diagnosis.intake`.
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,14 @@ UNSUPPORTED_MEDIA_TYPE = 415
 
 NOTHING_KEPT = "Nothing was kept."
 EXPORT_AGAIN = "Export the image again from the scanner or the archive and upload the new file."
+
+
+class Upload(Protocol):
+    """An open binary file, or one of Django's uploaded files."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
 
 
 class IntakeRejected(Exception):

@@ -25,7 +25,7 @@ from xhtml2pdf.config.resources import ResourceAccessPolicy
 from xhtml2pdf.document import pisaDocument
 
 from diagnosis import report_fonts, report_images
-from diagnosis.wording import check_words, label_words, percent, suspicion_words
+from diagnosis.wording import check_words, label_phrase, label_words, percent, suspicion_words
 
 # The same context gives the same bytes, so a report can be made again and compared by its digest.
 rl_config.invariant = 1
@@ -238,6 +238,7 @@ class _Words:
             "people": list(zip(self._patient(), self._study(), strict=True)),
             "history": self._history(),
             "label": label_words(context.label),
+            "phrase": label_phrase(context.label),
             "confidence": percent(context.confidence),
             "suspicion": context.suspicion,
             "suspicion_words": suspicion_words(context.suspicion),

@@ -18,9 +18,12 @@ def of(row: Report) -> ReportContext:
 
     Raises:
         FileNotFoundError: when a stored file is gone.
-        ValueError: when a stored file cannot be decoded.
+        ValueError: when a stored file cannot be decoded, or the analysis has no result.
     """
     analysis = row.analysis
+    confidence, probabilities, suspicion = analysis.confidence, analysis.probabilities, analysis.suspicion
+    if confidence is None or probabilities is None or suspicion is None or analysis.finished_at is None:
+        raise ValueError("Only an analysis with a result has a report.")
     image = analysis.image
     study = image.study
     patient = study.patient
@@ -63,9 +66,9 @@ def of(row: Report) -> ReportContext:
         image_png=image_png,
         overlay_png=overlay.composite_png(_decoded(image_png), _decoded(layer_png)),
         label=analysis.label,
-        confidence=analysis.confidence,
-        probabilities=analysis.probabilities,
-        suspicion=analysis.suspicion,
+        confidence=confidence,
+        probabilities=probabilities,
+        suspicion=suspicion,
         quality=[(check["name"], check["value"], check["limit"], check["passed"]) for check in analysis.quality],
         model_name=analysis.model_name,
         model_version=analysis.model_version,

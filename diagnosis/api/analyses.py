@@ -165,7 +165,7 @@ class AnalysisReport(AnalysisView):
         )
         audit.record(
             "report.downloaded",
-            actor=request.user,  # type: ignore[arg-type]  the permission let no stranger in
+            actor=request.user,
             target=report,
             patient=report.analysis.image.study.patient,
             version=report.version,

@@ -84,9 +84,9 @@ class StudyImages(generics.GenericAPIView[Study]):
 
     def _file(self, file: UploadedFile, *, study: Study, **values: Any) -> actions.Filed:
         return actions.add_image(
-            acting_user=self.request.user,  # type: ignore[arg-type]  the permission let no stranger in
+            acting_user=self.request.user,
             study=study,
-            upload=file,  # type: ignore[arg-type]  a file in all but name
+            upload=file,
             filename=file.name or "",
             declared_type=file.content_type or "",
             limits=upload_limits(),

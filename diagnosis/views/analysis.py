@@ -7,11 +7,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
+from accounts.http import SignedInRequest
 from accounts.permissions import needs
 from diagnosis import actions
 from diagnosis.forms import FrameForm
@@ -24,7 +25,7 @@ OTHER_STUDIES = 6
 MODEL_STATUS_WORDS = {"released": "released", "research": "research: not for clinical decisions"}
 
 
-def _analysis(request: HttpRequest, pk: Any) -> Analysis:
+def _analysis(request: SignedInRequest, pk: Any) -> Analysis:
     visible = Analysis.objects.visible_to(request.user).select_related(
         "image__study__patient", "image__uploaded_by", "image__differences_confirmed_by"
     )
@@ -65,7 +66,7 @@ def _panel_context(analysis: Analysis) -> dict[str, Any]:
 
 @needs("analysis", "view")
 @require_safe
-def detail(request: HttpRequest, pk: Any) -> HttpResponse:
+def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Viewer and panel."""
     analysis = _analysis(request, pk)
     image = analysis.image
@@ -93,7 +94,7 @@ def detail(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @needs("analysis", "view")
 @require_safe
-def panel(request: HttpRequest, pk: Any) -> HttpResponse:
+def panel(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The panel alone. 204 when nothing changed since ``?seen=``, so that a button keeps its focus while one waits."""
     analysis = _analysis(request, pk)
     if request.GET.get("seen") == _version(analysis):
@@ -101,7 +102,7 @@ def panel(request: HttpRequest, pk: Any) -> HttpResponse:
     return render(request, "diagnosis/partials/analysis_panel.html", _panel_context(analysis))
 
 
-def _do(request: HttpRequest, pk: Any, verb: Callable[..., Any], *, done: str) -> HttpResponse:
+def _do(request: SignedInRequest, pk: Any, verb: Callable[..., Any], *, done: str) -> HttpResponse:
     """Do a verb to the analysis and return to its page; what is no longer possible is said there."""
     analysis = _analysis(request, pk)
     try:
@@ -115,19 +116,19 @@ def _do(request: HttpRequest, pk: Any, verb: Callable[..., Any], *, done: str) -
 
 @needs("analysis", "retry")
 @require_POST
-def retry(request: HttpRequest, pk: Any) -> HttpResponse:
+def retry(request: SignedInRequest, pk: Any) -> HttpResponse:
     return _do(request, pk, actions.retry_analysis, done="The analysis is in the queue again.")
 
 
 @needs("analysis", "cancel")
 @require_POST
-def cancel(request: HttpRequest, pk: Any) -> HttpResponse:
+def cancel(request: SignedInRequest, pk: Any) -> HttpResponse:
     return _do(request, pk, actions.cancel_analysis, done="The analysis was cancelled. The image is still stored.")
 
 
 @needs("image", "add")
 @require_POST
-def frame(request: HttpRequest, pk: Any) -> HttpResponse:
+def frame(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Analyse another frame of a multi-frame file; leads to the page of that frame."""
     visible = Image.objects.visible_to(request.user).select_related("study__patient", "analysis")
     image = get_object_or_404(visible, pk=pk)

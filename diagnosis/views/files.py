@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from accounts import audit
+from accounts.http import SignedInRequest
 from accounts.permissions import needs
 from diagnosis.models import Analysis, Image, Report
 from diagnosis.stored_files import send, send_thumbnail
@@ -16,7 +17,7 @@ from diagnosis.stored_files import send, send_thumbnail
 
 @needs("image", "view")
 @require_safe
-def image(request: HttpRequest, pk: Any) -> HttpResponseBase:
+def image(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     """The stored pixels, as PNG."""
     row = get_object_or_404(Image.objects.visible_to(request.user).select_related("study__patient"), pk=pk)
     response = send(
@@ -28,7 +29,7 @@ def image(request: HttpRequest, pk: Any) -> HttpResponseBase:
 
 @needs("image", "view")
 @require_safe
-def thumbnail(request: HttpRequest, pk: Any) -> HttpResponseBase:
+def thumbnail(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     """A small picture for lists; who opened the list is in the ledger already."""
     row = get_object_or_404(Image.objects.visible_to(request.user), pk=pk)
     return send_thumbnail(request, row.file, sha256=row.pixels_sha256)
@@ -36,7 +37,7 @@ def thumbnail(request: HttpRequest, pk: Any) -> HttpResponseBase:
 
 @needs("analysis", "view")
 @require_safe
-def explanation(request: HttpRequest, pk: Any) -> HttpResponseBase:
+def explanation(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     """The see-through layer that shows where the model looked."""
     row = get_object_or_404(Analysis.objects.visible_to(request.user), pk=pk)
     if not row.explanation:
@@ -52,7 +53,7 @@ def explanation(request: HttpRequest, pk: Any) -> HttpResponseBase:
 
 @needs("report", "view")
 @require_safe
-def report(request: HttpRequest, pk: Any) -> HttpResponseBase:
+def report(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     """A stored version of a report; ``?download=1`` saves it. The file's name says nothing about the patient."""
     visible = Report.objects.visible_to(request.user).select_related("analysis__image__study__patient")
     row = get_object_or_404(visible, pk=pk)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
 from diagnosis import actions, history_columns
@@ -24,7 +25,7 @@ EXPORT_CHUNK = 2_000
 POSITIONS = ("after", "before")
 
 
-def _filtered(request: HttpRequest) -> AnalysisFilter:
+def _filtered(request: SignedInRequest) -> AnalysisFilter:
     return AnalysisFilter(request.GET, queryset=Analysis.objects.visible_to(request.user))
 
 
@@ -33,7 +34,7 @@ def _with_names(analyses: QuerySet[Analysis]) -> QuerySet[Analysis]:
     return analyses.select_related("patient", "image__study").defer("quality", "timings_ms", "error_detail")
 
 
-def _without_position(request: HttpRequest) -> str:
+def _without_position(request: SignedInRequest) -> str:
     """The address's filters and order, from the first page on."""
     query = request.GET.copy()
     for name in POSITIONS:
@@ -59,7 +60,7 @@ def _shares(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 @needs("analysis", "view")
 @require_safe
-def history(request: HttpRequest) -> HttpResponse:
+def history(request: SignedInRequest) -> HttpResponse:
     """One page of analyses with the summary of all that match. A request of htmx gets the results alone."""
     filters = _filtered(request)
     matching = filters.qs
@@ -114,7 +115,7 @@ def _lines(analyses: Iterable[Analysis]) -> Iterator[str]:
 
 @needs("analysis", "export")
 @require_safe
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: SignedInRequest) -> StreamingHttpResponse:
     """The same rows as the page, all of them, newest first, as CSV (docs/api.md)."""
     matching = _filtered(request).qs
     asked = {name: value for name, value in request.GET.items() if value and name not in (*POSITIONS, "sort")}

@@ -8,11 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.http import SignedInRequest
 from accounts.models import Patient, User
 from accounts.permissions import needs
 from accounts.roles import Role
@@ -108,7 +109,7 @@ BOARDS: dict[str, tuple[str, Callable[[User], dict[str, Any]]]] = {
 
 @needs("home", "view")
 @require_safe
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: SignedInRequest) -> HttpResponse:
     """The board of the person's role. 204 when nothing changed since ``?seen=``, so that a link keeps its focus."""
     template, collect = BOARDS[request.user.role]
     context = collect(request.user)

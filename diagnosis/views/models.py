@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
+from accounts.http import SignedInRequest
 from accounts.permissions import needs
 from diagnosis import inference
 from diagnosis.models import Modality, ModelVersion
@@ -14,7 +15,7 @@ from ml.contract import ModelError
 
 @needs("model", "view")
 @require_safe
-def model_list(request: HttpRequest) -> HttpResponse:
+def model_list(request: SignedInRequest) -> HttpResponse:
     """Every model that was installed here, and which one analyses each modality."""
     models = list(ModelVersion.objects.order_by("modality", "name", "-registered_at"))
     active = {model.modality: model for model in models if model.active}
@@ -24,7 +25,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
 
 @needs("model", "view")
 @require_safe
-def model_card(request: HttpRequest, name: str, version: str) -> HttpResponse:
+def model_card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
     """One version: its digest, and its card as the plain text it is."""
     model = get_object_or_404(ModelVersion, name=name, version=version)
     try:

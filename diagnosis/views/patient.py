@@ -6,11 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from accounts import audit
+from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
 from diagnosis.forms import BatchForm
@@ -20,7 +21,7 @@ from diagnosis.study_summary import summarise
 
 @needs("patient", "view")
 @require_safe
-def detail(request: HttpRequest, pk: Any) -> HttpResponse:
+def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The record with its studies, newest first."""
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
     images = Image.objects.select_related("analysis").order_by("created_at")

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.http import SignedInRequest
 from accounts.permissions import needs
 from diagnosis import actions
 from diagnosis.models import Analysis, Report
@@ -17,7 +18,7 @@ from diagnosis.models import Analysis, Report
 
 @needs("report", "reissue")
 @require_POST
-def reissue(request: HttpRequest, pk: Any) -> HttpResponse:
+def reissue(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Ask for the next version of a report."""
     analysis = get_object_or_404(Analysis.objects.visible_to(request.user), pk=pk)
     try:

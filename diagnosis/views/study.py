@@ -6,11 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Prefetch
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import audit
+from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
 from diagnosis import actions
@@ -21,7 +22,7 @@ from diagnosis.study_summary import StudySummary, summarise
 
 @needs("study", "create")
 @require_http_methods(["GET", "POST"])
-def create(request: HttpRequest, pk: Any) -> HttpResponse:
+def create(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The form for a new study of a patient."""
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
     form = StudyForm(request.POST or None)
@@ -36,7 +37,7 @@ def create(request: HttpRequest, pk: Any) -> HttpResponse:
     )
 
 
-def _summary(request: HttpRequest, pk: Any) -> StudySummary:
+def _summary(request: SignedInRequest, pk: Any) -> StudySummary:
     images = Image.objects.select_related("analysis").order_by("created_at")
     visible = Study.objects.visible_to(request.user).select_related("patient", "created_by")
     return summarise(get_object_or_404(visible.prefetch_related(Prefetch("images", images)), pk=pk))
@@ -44,7 +45,7 @@ def _summary(request: HttpRequest, pk: Any) -> StudySummary:
 
 @needs("study", "view")
 @require_safe
-def detail(request: HttpRequest, pk: Any) -> HttpResponse:
+def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The study with its images and the place to add some."""
     summary = _summary(request, pk)
     study = summary.study
@@ -64,7 +65,7 @@ def detail(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @needs("study", "view")
 @require_safe
-def images(request: HttpRequest, pk: Any) -> HttpResponse:
+def images(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The cards alone. 204 when nothing changed since ``?seen=``, so that a card keeps its focus while it waits."""
     summary = _summary(request, pk)
     if request.GET.get("seen") == summary.version:

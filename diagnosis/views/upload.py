@@ -6,12 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
 from diagnosis import actions
@@ -25,7 +26,7 @@ NO_FILE = "No file arrived. Choose one or more images and send them again."
 
 @needs("image", "add")
 @require_POST
-def upload(request: HttpRequest, pk: Any) -> HttpResponse:
+def upload(request: SignedInRequest, pk: Any) -> HttpResponse:
     """File images in a study. With ``Accept: application/json`` one file a request, answered with what became of it."""
     visible = Study.objects.visible_to(request.user).select_related("patient")
     study = get_object_or_404(visible, pk=pk)
@@ -34,7 +35,7 @@ def upload(request: HttpRequest, pk: Any) -> HttpResponse:
 
 @needs("study", "create")
 @require_POST
-def start_study(request: HttpRequest, pk: Any) -> HttpResponse:
+def start_study(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Make today's ultrasound study of a patient and file the images in it.
 
     With ``Accept: application/json`` only the study is made and its addresses are answered. An empty study that the
@@ -70,11 +71,11 @@ def start_study(request: HttpRequest, pk: Any) -> HttpResponse:
     return _take(request, study)
 
 
-def _wants_json(request: HttpRequest) -> bool:
+def _wants_json(request: SignedInRequest) -> bool:
     return request.headers.get("accept", "").startswith("application/json")
 
 
-def _take(request: HttpRequest, study: Study) -> HttpResponse:
+def _take(request: SignedInRequest, study: Study) -> HttpResponse:
     form = BatchForm(request.POST, modality=study.modality)
     files = request.FILES.getlist("file")
     if _wants_json(request):
@@ -93,11 +94,11 @@ def _take(request: HttpRequest, study: Study) -> HttpResponse:
     return redirect("study-detail", pk=study.pk)
 
 
-def _file(request: HttpRequest, study: Study, file: UploadedFile, form: BatchForm) -> actions.Filed:
+def _file(request: SignedInRequest, study: Study, file: UploadedFile, form: BatchForm) -> actions.Filed:
     return actions.add_image(
         acting_user=request.user,
         study=study,
-        upload=file,  # type: ignore[arg-type]  a file in all but name
+        upload=file,
         filename=file.name or "",
         declared_type=file.content_type or "",
         limits=upload_limits(),
@@ -107,7 +108,7 @@ def _file(request: HttpRequest, study: Study, file: UploadedFile, form: BatchFor
     )
 
 
-def _take_one(request: HttpRequest, study: Study, file: UploadedFile, form: BatchForm) -> JsonResponse:
+def _take_one(request: SignedInRequest, study: Study, file: UploadedFile, form: BatchForm) -> JsonResponse:
     try:
         filed = _file(request, study, file, form)
     except IntakeRejected as rejection:
@@ -137,7 +138,7 @@ def _refused(status: int, code: str, detail: str, **more: Any) -> JsonResponse:
     return JsonResponse({"code": code, "detail": detail, **more}, status=status)
 
 
-def _take_and_tell(request: HttpRequest, study: Study, file: UploadedFile, form: BatchForm) -> None:
+def _take_and_tell(request: SignedInRequest, study: Study, file: UploadedFile, form: BatchForm) -> None:
     """File one image of a plain form and say in a message what became of it."""
     name = safe_filename(file.name or "")
     try:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import psutil
@@ -144,7 +144,7 @@ def _wait_until_alive(site: Site) -> None:
 
 
 def phantom_png(seed: int) -> bytes:
-    kinds = ("normal", "cyst", "fibroadenoma", "mass")
+    kinds = get_args(phantom.Kind)
     done, png = cv2.imencode(".png", phantom.generate(kinds[seed % len(kinds)], seed=seed).pixels)
     if not done:
         raise RuntimeError("OpenCV could not encode a phantom.")

@@ -97,7 +97,7 @@ def fonts(pdf: bytes) -> dict[str, bool]:
 
 def test_the_result_is_said_in_words_and_numbers(context):
     said = text(context)
-    assert "Malignant Probability of this class 81 %" in said
+    assert "Suspicious of malignancy Probability of this class 81 %" in said
     assert "Suspicion 9 of 10, very high" in said
     for part in ("81 % 0.81", "15 % 0.15", "4 % 0.04"):
         assert part in said

@@ -1,0 +1,159 @@
+"""The edges of an analysis, and of its study."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+
+from accounts import audit
+from accounts.models import User
+from accounts.permissions import require
+from diagnosis.actions.reports import enqueue_report
+from diagnosis.actions.steps import WrongState, no_file_left_on_error, patient_of, reopen, settle
+from diagnosis.models import Analysis
+from ml.contract import Outcome, OutcomeState
+from portal import jobs
+from portal.jobs import Claim, State
+
+
+@transaction.atomic
+def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
+    """``FAILED | CANCELLED -> QUEUED``. Raises ``WrongState`` from any other state."""
+    if acting_user is not None:
+        require(acting_user, "analysis", "retry")
+    if not jobs.requeue(Analysis, analysis.pk, from_states=(State.FAILED, State.CANCELLED)):
+        raise WrongState("Only a failed or cancelled analysis can be tried again.")
+    analysis.refresh_from_db()
+    reopen(analysis.image.study)
+    audit.record("analysis.retried", actor=acting_user, target=analysis, patient=patient_of(analysis))
+    jobs.publish(analysis)
+    return analysis
+
+
+@transaction.atomic
+def cancel_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
+    """``QUEUED | RUNNING -> CANCELLED``. A worker that holds it loses its token and writes nothing."""
+    if acting_user is not None:
+        require(acting_user, "analysis", "cancel")
+    if not jobs.cancel(Analysis, analysis.pk):
+        raise WrongState("The analysis has already finished; there is nothing to cancel.")
+    analysis.refresh_from_db()
+    settle(analysis.image.study_id)
+    audit.record("analysis.cancelled", actor=acting_user, target=analysis, patient=patient_of(analysis))
+    return analysis
+
+
+@transaction.atomic
+def record_outcome(*, claim: Claim, outcome: Outcome, explanation: bytes | None) -> bool:
+    """``RUNNING -> SUCCEEDED | REJECTED`` with what the pipeline said; enqueues the report of a success.
+
+    Returns:
+        False when the claim was lost in the meantime: then nothing was written.
+    """
+    analysis = Analysis.objects.select_related("image__study__patient").get(pk=claim.pk)
+    shared = {
+        "quality": [
+            {
+                "name": check.name,
+                "value": round(float(check.value), 4),
+                "passed": bool(check.passed),
+                "limit": check.limit,
+                "message": check.message,
+            }
+            for check in outcome.quality.checks
+        ],
+        "timings_ms": {stage: round(float(ms), 2) for stage, ms in outcome.timings_ms.items()},
+        "model_name": outcome.model.name,
+        "model_version": outcome.model.version,
+        "model_sha256": outcome.model.sha256,
+        "model_status": outcome.model.status,
+    }
+    if outcome.state == OutcomeState.REJECTED:
+        if not claim.finish(state=State.REJECTED, reasons=list(outcome.reasons), error_code="refused", **shared):
+            return False
+        settle(analysis.image.study_id)
+        audit.record(
+            "analysis.rejected",
+            actor=None,
+            target=analysis,
+            patient=patient_of(analysis),
+            reasons=list(outcome.reasons),
+        )
+        return True
+    prediction = outcome.prediction
+    if prediction is None or explanation is None:
+        raise ValueError("A succeeded outcome has a prediction and a map.")
+    with no_file_left_on_error() as written:
+        analysis.explanation.save(f"{claim.token.hex[:12]}.png", ContentFile(explanation), save=False)
+        written.append(analysis.explanation)
+        finished = claim.finish(
+            state=State.SUCCEEDED,
+            label=prediction.label,
+            confidence=prediction.confidence,
+            suspicion=prediction.suspicion,
+            explanation=analysis.explanation.name,
+            explanation_sha256=hashlib.sha256(explanation).hexdigest(),
+            **{f"probability_{label}": value for label, value in prediction.probabilities.items()},
+            **shared,
+        )
+        if not finished:
+            analysis.explanation.delete(save=False)
+            return False
+        settle(analysis.image.study_id)
+        audit.record(
+            "analysis.succeeded",
+            actor=None,
+            target=analysis,
+            patient=patient_of(analysis),
+            label=prediction.label,
+            model=f"{outcome.model.name} {outcome.model.version}",
+        )
+        enqueue_report(analysis=analysis, requested_by=None)
+    return True
+
+
+@transaction.atomic
+def reject_analysis(*, claim: Claim, code: str, reason: str) -> bool:
+    """``RUNNING -> REJECTED`` for a reason outside the image's quality, such as no model for the modality."""
+    analysis = Analysis.objects.select_related("image__study__patient").get(pk=claim.pk)
+    if not claim.finish(state=State.REJECTED, reasons=[reason], error_code=code):
+        return False
+    settle(analysis.image.study_id)
+    audit.record("analysis.rejected", actor=None, target=analysis, patient=patient_of(analysis), reasons=[reason])
+    return True
+
+
+@transaction.atomic
+def fail_analysis(*, claim: Claim, code: str, message: str, detail: str) -> bool:
+    """``RUNNING -> FAILED``: our fault. ``message`` is for the person, ``detail`` for staff."""
+    if not claim.finish(state=State.FAILED, error_code=code, error_message=message, error_detail=detail[:10_000]):
+        return False
+    _note_failure(claim.pk, code=code)
+    return True
+
+
+@transaction.atomic
+def abandon_analysis(pk: Any) -> bool:
+    """``RUNNING -> FAILED`` for a job whose worker was lost on its last attempt (the sweep calls this)."""
+    failed = jobs.abandon(
+        Analysis,
+        pk,
+        error_code="worker_lost",
+        error_message=(
+            f"The analysis was interrupted {jobs.MAX_ATTEMPTS} times and was given up. The image is stored. "
+            "Try again; if it fails again, tell IT."
+        ),
+        error_detail="The lease ran out on the last attempt: the worker was killed or hung.",
+    )
+    if failed:
+        _note_failure(pk, code="worker_lost")
+    return failed
+
+
+def _note_failure(pk: Any, *, code: str) -> None:
+    analysis = Analysis.objects.select_related("image__study__patient").get(pk=pk)
+    settle(analysis.image.study_id)
+    audit.record("analysis.failed", actor=None, target=analysis, patient=patient_of(analysis), code=code)

@@ -1,0 +1,94 @@
+"""The edges of a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.db.models import Max
+
+from accounts import audit
+from accounts.models import User
+from accounts.permissions import require
+from diagnosis.actions.steps import WrongState, no_file_left_on_error, patient_of
+from diagnosis.models import Analysis, Report
+from portal import jobs
+from portal.jobs import Claim, State
+
+
+def enqueue_report(*, analysis: Analysis, requested_by: User | None) -> Report:
+    newest = analysis.reports.aggregate(newest=Max("version"))["newest"] or 0
+    report = Report(analysis=analysis, version=newest + 1, requested_by=requested_by)
+    report.save(force_insert=True)
+    jobs.publish(report)
+    return report
+
+
+@transaction.atomic
+def reissue_report(*, acting_user: User, analysis: Analysis) -> Report:
+    """Render the next version, after a correction of the record or a failure; the older ones become SUPERSEDED."""
+    require(acting_user, "report", "reissue")
+    if analysis.state != State.SUCCEEDED:
+        raise WrongState("Only an analysis with a result has a report.")
+    if analysis.reports.filter(state__in=jobs.UNFINISHED).exists():
+        raise WrongState("A report is being made already; it will be here in a moment.")
+    report = enqueue_report(analysis=analysis, requested_by=acting_user)
+    audit.record(
+        "report.requested", actor=acting_user, target=report, patient=patient_of(analysis), version=report.version
+    )
+    return report
+
+
+@transaction.atomic
+def record_report(*, claim: Claim, pdf: bytes, sha256: str, page_count: int) -> bool:
+    """``RUNNING -> SUCCEEDED``: store the file; older versions of the same analysis become SUPERSEDED."""
+    report = Report.objects.select_related("analysis__image__study__patient").get(pk=claim.pk)
+    with no_file_left_on_error() as written:
+        report.file.save(f"v{report.version}-{claim.token.hex[:12]}.pdf", ContentFile(pdf), save=False)
+        written.append(report.file)
+        finished = claim.finish(
+            state=State.SUCCEEDED, file=report.file.name, sha256=sha256, byte_size=len(pdf), page_count=page_count
+        )
+        if not finished:
+            report.file.delete(save=False)
+            return False
+        report.analysis.reports.filter(version__lt=report.version).update(status=Report.Status.SUPERSEDED)
+        audit.record(
+            "report.stored",
+            actor=None,
+            target=report,
+            patient=patient_of(report.analysis),
+            version=report.version,
+            sha256=sha256,
+        )
+    return True
+
+
+@transaction.atomic
+def fail_report(*, claim: Claim, code: str, message: str, detail: str) -> bool:
+    """``RUNNING -> FAILED``."""
+    if not claim.finish(state=State.FAILED, error_code=code, error_message=message, error_detail=detail[:10_000]):
+        return False
+    _note_report_failure(claim.pk, code=code)
+    return True
+
+
+@transaction.atomic
+def abandon_report(pk: Any) -> bool:
+    """``RUNNING -> FAILED`` for a report whose worker was lost on its last attempt."""
+    failed = jobs.abandon(
+        Report,
+        pk,
+        error_code="worker_lost",
+        error_message="The report could not be made. The result is stored; ask for the report again.",
+        error_detail="The lease ran out on the last attempt: the worker was killed or hung.",
+    )
+    if failed:
+        _note_report_failure(pk, code="worker_lost")
+    return failed
+
+
+def _note_report_failure(pk: Any, *, code: str) -> None:
+    report = Report.objects.select_related("analysis__image__study__patient").get(pk=pk)
+    audit.record("report.failed", actor=None, target=report, patient=patient_of(report.analysis), code=code)
