@@ -72,9 +72,10 @@ lint: $(DEV_READY) $(NODE_READY)
 	for script in $$(find static/js -name '*.js'); do say node --check "$$script"; done; \
 	exit $$status
 
-## Times the site and its history with real processes, and prints a table.
+## Times the site and its history with real processes, and the model: two tables.
 bench: setup $(DEV_READY)
 	$(BIN)/python -m portal.bench all
+	$(BIN)/python -m ml bench
 
 ## Photographs every page of the demonstration hospital into docs/screenshots.
 screenshots: setup $(DEV_READY)

@@ -18,7 +18,7 @@ TABLE: dict[str, dict[str, frozenset[Role]]] = {
     "home": {"view": frozenset({_R, _A, _I, _P})},
     "own_account": {"view": frozenset({_R, _A, _I, _P}), "change": frozenset({_R, _A, _I, _P})},
     "token": {"create": frozenset({_R, _A, _I}), "delete": frozenset({_R, _A, _I})},
-    "api_schema": {"view": frozenset({_R, _A, _I})},
+    "api_schema": {"view": frozenset({_R, _A, _I, _P})},
     "user": {
         "view": frozenset({_A, _I}),
         "create": frozenset({_A, _I}),

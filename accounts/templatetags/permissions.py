@@ -36,7 +36,7 @@ ENTRIES = (
     ("History", "history", "analysis.view"),
     ("Models", "model-list", "model.view"),
     ("Users", "user-list", "user.view"),
-    ("API", "api-docs", "api_schema.view"),
+    ("API", "api-docs", "token.create"),
     ("Admin site", "admin:index", "operations.view"),
 )
 
