@@ -228,6 +228,12 @@ class Site:
         """The process that runs jobs."""
         return wait_until(lambda: self.worker_parent().children(), what="a worker's child")[0]
 
+    def all_worker_children(self) -> list[psutil.Process]:
+        """The processes that run jobs, those of the other hosts among them."""
+        parents = [self.worker_parent(), *(psutil.Process(other.pid) for other in self.others)]
+        children = [child for parent in parents for child in parent.children()]
+        return [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
     def web_parent(self) -> psutil.Process:
         return wait_until(lambda: self._children("gunicorn"), what="the web server")[0]
 
@@ -299,8 +305,32 @@ class Site:
         state, stage = self.rows("SELECT state, stage FROM diagnosis_analysis WHERE id = ?", [self.key(analysis)])[0]
         return state, stage
 
-    def running(self, analyses: Sequence[str]) -> list[str]:
-        return [analysis for analysis in analyses if self.state(analysis) == "running"]
+    def upload_until_caught_running(self, number: int) -> list[str]:
+        """Upload images and return while one of them is being analysed.
+
+        The workers' children are stopped during the upload, so that there is work for longer than a look takes; a
+        machine that is through all of it between two looks gets another batch.
+
+        Call it when nothing is in work: a child stopped in the middle of a write would keep the uploads waiting.
+        """
+        accepted: list[str] = []
+        for _ in range(10):
+            children = wait_until(self.all_worker_children, what="a worker's child")
+            for child in children:
+                child.suspend()
+            try:
+                accepted += self.upload(number)
+            finally:
+                for child in children:
+                    child.resume()
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while time.monotonic() < deadline:
+                states = {state for (state,) in self.rows("SELECT DISTINCT state FROM diagnosis_analysis")}
+                if "running" in states:
+                    return accepted
+                if "queued" not in states:
+                    break
+        raise AssertionError("No analysis was seen running.")
 
     def wait_done(self, analyses: Sequence[str], *, seconds: float = PATIENCE_SECONDS) -> None:
         """Return when every one of them has ended and has its report."""

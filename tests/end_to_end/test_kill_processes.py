@@ -28,19 +28,17 @@ def test_the_site_becomes_ready(site: Site):
 
 def test_a_worker_child_killed_in_the_middle_of_its_work_loses_nothing(site: Site):
     chance = random.Random(20261121)
-    accepted = site.upload(6)
+    accepted: list[str] = []
     for _ in range(2):
-        wait_until(lambda: site.running(accepted), what="a running analysis", every=0.005)
-        time.sleep(chance.uniform(0, 0.2))
+        accepted += site.upload_until_caught_running(6)
+        time.sleep(chance.uniform(0, 0.02))
         site.kill(site.worker_child())
-        wait_until(lambda: site.worker_parent().children(), what="a new child")
-    site.wait_done(accepted)
+        site.wait_done(accepted)
     site.assert_each_done_once(accepted)
 
 
 def test_the_worker_itself_killed_in_the_middle_of_its_work_loses_nothing(site: Site):
-    accepted = site.upload(4)
-    wait_until(lambda: site.running(accepted), what="a running analysis", every=0.005)
+    accepted = site.upload_until_caught_running(6)
     child = site.worker_child()
     site.kill(site.worker_parent())
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the end of its child")

@@ -48,9 +48,8 @@ def test_three_worker_children_on_two_hosts_analyse_each_image_once(site: Site):
 
 def test_a_worker_child_killed_in_the_middle_of_its_work_loses_nothing(site: Site):
     chance = random.Random(20261121)
-    accepted = site.upload(4)
-    wait_until(lambda: site.running(accepted), what="a running analysis", every=0.005)
-    time.sleep(chance.uniform(0, 0.1))
+    accepted = site.upload_until_caught_running(6)
+    time.sleep(chance.uniform(0, 0.02))
     for child in site.worker_parent().children():
         site.kill(child)
     site.wait_done(accepted)
