@@ -79,8 +79,12 @@ def create_user(
 
 @transaction.atomic
 def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
-    """Change a user. Deactivation ends sessions (Django's backend refuses inactive users) and deletes API tokens."""
+    """Change a user. Deactivation ends sessions (Django's backend refuses inactive users) and deletes API tokens.
+
+    Returns the row as it is now: what somebody else changed since ``user`` was read stays changed.
+    """
     require(acting_user, "user", "change")
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.pk == acting_user.pk and ({"role", "is_active"} & set(changes)):
         own = {name: changes[name] for name in ("role", "is_active") if name in changes}
         if any(getattr(user, name) != value for name, value in own.items()):
@@ -132,8 +136,12 @@ def create_patient(*, acting_user: User | None, synthetic: bool = False, **value
 
 @transaction.atomic
 def update_patient(*, acting_user: User, patient: Patient, **changes: Any) -> Patient:
-    """Change a patient record; the ledger keeps which fields changed, not their content."""
+    """Change a patient record; the ledger keeps which fields changed, not their content.
+
+    Returns the row as it is now: what somebody else changed since ``patient`` was read stays changed.
+    """
     require(acting_user, "patient", "change")
+    patient = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
     changed = _apply(patient, changes, allowed=PATIENT_FIELDS)
     patient.full_clean()
     if changed:

@@ -146,6 +146,10 @@ def _roles_given_by(user: User) -> list[tuple[str, str]]:
 
 
 class PatientForm(forms.ModelForm):
+    """A patient's record; ``seen`` is the version of it that the person had before their eyes."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = Patient
         fields = ["mrn", "given_name", "family_name", "birth_date", "sex", "phone", "email", "history"]
@@ -161,6 +165,7 @@ class PatientForm(forms.ModelForm):
         for field in self.fields.values():
             field.widget.attrs["autocomplete"] = "off"
         self.fields["birth_date"].widget.attrs["max"] = timezone.localdate().isoformat()
+        self.fields["seen"].initial = "" if self.instance._state.adding else self._version
         if self.instance._state.adding:
             self.fields["mrn"].widget.attrs["autofocus"] = True
         self.helper = FormHelper()
@@ -171,7 +176,34 @@ class PatientForm(forms.ModelForm):
             Row(Column("birth_date", css_class="col-sm-6"), Column("sex", css_class="col-sm-6")),
             Row(Column("phone", css_class="col-sm-6"), Column("email", css_class="col-sm-6")),
             "history",
+            "seen",
         )
+
+    @property
+    def _version(self) -> str:
+        return self.instance.updated_at.isoformat()
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse once what was typed over a record that somebody else has changed since the page was opened."""
+        cleaned = super().clean() or {}
+        seen = cleaned.pop("seen", "")
+        if seen and not self.instance._state.adding and seen != self._version:
+            self.data = self.data.copy()
+            self.data[self.add_prefix("seen")] = self._version
+            raise ValidationError(
+                "Somebody else changed this record while this page was open; nothing was saved. "
+                f"On record now: {self._on_record(cleaned)} Enter what is right, then save again."
+            )
+        return cleaned
+
+    def _on_record(self, typed: dict[str, Any]) -> str:
+        """The fields in which the record differs from what was typed, as the record has them."""
+        different = [name for name in typed if typed[name] != getattr(self.instance, name)]
+        return " ".join(f"{self.fields[name].label}: {self._in_words(name)}." for name in different) or "the same."
+
+    def _in_words(self, name: str) -> str:
+        value = self.instance.get_sex_display() if name == "sex" else getattr(self.instance, name)
+        return str(value or "empty")
 
     def clean_birth_date(self) -> Any:
         born = self.cleaned_data["birth_date"]

@@ -10,7 +10,7 @@ from accounts.audit import client_address
 
 
 class ClientAddressMiddleware:
-    """Note the peer's address. Forwarding headers are not read: anybody can forge them."""
+    """Note the client's address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -109,7 +109,8 @@ class Patient(models.Model):
         help_text="Previous findings, operations, family history, medication.",
     )
     synthetic = models.BooleanField(default=False, editable=False)
-    search_text = FoldedField(sources=("mrn", "family_name", "given_name"))
+    # Lists are searched and sorted by it; the family name comes first for the sorting.
+    search_text = FoldedField(sources=("family_name", "given_name", "mrn"))
     user = models.OneToOneField(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="patient")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -117,8 +118,8 @@ class Patient(models.Model):
     objects = PatientQuerySet.as_manager()
 
     class Meta:
-        ordering = ["family_name", "given_name", "mrn"]
-        indexes = [models.Index(fields=["family_name", "given_name"])]
+        ordering = ["search_text"]
+        indexes = [models.Index(fields=["search_text"])]
 
     def __str__(self) -> str:
         return self.full_name

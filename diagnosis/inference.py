@@ -67,15 +67,19 @@ def evaluation_path(name: str, version: str) -> Path:
     return registry.find_model(name, version, root=settings.MODEL_DIR).evaluation_path
 
 
-def altered_files(name: str, version: str) -> list[str]:
-    """Compare every file of an artefact with its manifest; one sentence for each that is missing or differs.
+def altered_files(name: str, version: str, *, sha256: str) -> list[str]:
+    """Compare every file of an artefact with its manifest, and the manifest with the registered digest of the model.
+
+    Returns one sentence for each that is missing or differs.
 
     Raises:
         ModelError: when the artefact is not installed or its manifest is damaged.
     """
     from ml import registry
 
-    return registry.altered_files(registry.find_model(name, version, root=settings.MODEL_DIR))
+    found = registry.find_model(name, version, root=settings.MODEL_DIR)
+    replaced = [] if found.sha256 == sha256 else [f"{name} {version} is not the model that was registered"]
+    return [*replaced, *registry.altered_files(found)]
 
 
 def analyse(file: FieldFile, *, modality: str) -> Result:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
@@ -12,13 +14,17 @@ from django.core.exceptions import (
     TooManyFilesSent,
     ValidationError,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from portal.api_refusals import TooLarge
+from portal.api_refusals import TooLarge, Unavailable
 
+log = structlog.get_logger(__name__)
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 SENTENCES = {
     "not_authenticated": "Sign in first: send a token (POST /api/v1/tokens/) or use a signed-in session.",
     "parse_error": "The body could not be read. Nothing was kept. Send it in the format that Content-Type names.",
@@ -56,6 +62,11 @@ def translated(error: Exception) -> Exception:
         )
     if isinstance(error, TooManyFilesSent | TooManyFieldsSent | RequestDataTooBig):
         return TooLarge("The request holds too many files or fields. Nothing was kept. Send it in several requests.")
+    if isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, OSError) and error.errno in DISK_FULL
+    ):
+        log.error("api.unavailable", exc_info=error)
+        return Unavailable()
     return error
 
 

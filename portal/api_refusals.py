@@ -19,3 +19,11 @@ class TooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "too_large"
     default_detail = "The request is too large. Nothing was kept."
+
+
+class Unavailable(exceptions.APIException):
+    """503: our own fault, and one that passes: the disk is full, or the database does not answer."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+    default_detail = "The server cannot store or read anything at the moment. Try again in a minute, then tell IT."

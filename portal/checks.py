@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,19 @@ def data_directory(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             f"The data directory {settings.DATA_DIR} cannot be written.",
             hint="Set DATA_DIR to a folder that belongs to the account which runs the site.",
             id="senolens.E001",
+        )
+    ]
+
+
+def private_data(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """``senolens.W003``: every account of the host can read the database."""
+    if not settings.DATA_DIR.is_dir() or not settings.DATA_DIR.stat().st_mode & stat.S_IRWXO:
+        return []
+    return [
+        Warning(
+            f"Every account of this host can look into {settings.DATA_DIR}, which holds patients' data.",
+            hint=f"Run: chmod o-rwx {settings.DATA_DIR}",
+            id="senolens.W003",
         )
     ]
 
@@ -91,6 +105,7 @@ def a_real_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
 def register_all() -> None:
     """Have Django run these checks."""
     register(data_directory, Tags.files)
+    register(private_data, Tags.files)
     register(public_address, Tags.urls)
     register(installed_model, Tags.files)
     register(browser_libraries, Tags.staticfiles)

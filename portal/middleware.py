@@ -1,10 +1,35 @@
-"""Response headers that concern every page."""
+"""What concerns every request: whose it is behind a proxy, and headers of the answer."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+
+
+class ProxyAddressMiddleware:
+    """Behind the site's own proxy, have ``REMOTE_ADDR`` name the client: the ledger and the limits by address need it.
+
+    The proxy adds the address it sees at the end of ``X-Forwarded-For``; anything before it may be forged.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        added = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if _is_address(added):
+            request.META["REMOTE_ADDR"] = added
+        return self.get_response(request)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class NoStoreMiddleware:

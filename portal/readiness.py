@@ -112,7 +112,7 @@ def model() -> None:
     for row in active:
         try:
             folder = inference.card_path(row.name, row.version).parent
-            altered = _altered_files(row.name, row.version, _signature(folder))
+            altered = _altered_files(row.name, row.version, row.sha256, _signature(folder))
         except ModelError as error:
             raise NotReady(str(error), remedy=error.remedy) from error
         if altered:
@@ -137,8 +137,10 @@ def _signature(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 @functools.lru_cache(maxsize=8)
-def _altered_files(name: str, version: str, signature: tuple[tuple[str, int, int], ...]) -> tuple[str, ...]:
-    return tuple(inference.altered_files(name, version))
+def _altered_files(
+    name: str, version: str, sha256: str, signature: tuple[tuple[str, int, int], ...]
+) -> tuple[str, ...]:
+    return tuple(inference.altered_files(name, version, sha256=sha256))
 
 
 PARTS: tuple[Callable[[], None], ...] = (database, queue, storage, model, worker)

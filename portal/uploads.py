@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.core.files.uploadhandler import SkipFile, TemporaryFileUploadHandler
+
+from accounts.permissions import may
 
 
 class BoundedTemporaryFileUploadHandler(TemporaryFileUploadHandler):
@@ -15,9 +17,14 @@ class BoundedTemporaryFileUploadHandler(TemporaryFileUploadHandler):
 
     The intake sees a file that is one byte too long and refuses it by name with 413, while the other files of the same
     request are unharmed; the surplus is read from the socket and dropped.
+
+    Nothing is written for people who may not add images: a form is parsed before its view is reached (the CSRF token is
+    a field of it), so a stranger could fill the disk.
     """
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
+        if not may(self.request.user, "image", "add"):
+            raise SkipFile
         super().new_file(*args, **kwargs)
         self.kept = 0
 

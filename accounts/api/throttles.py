@@ -29,7 +29,7 @@ class RefusalThrottle(SimpleRateThrottle):
 
 
 class RefusalsByAddress(RefusalThrottle):
-    """By the peer's address. Forwarding headers are not read: anybody can forge them."""
+    """By the client's address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy."""
 
     def get_cache_key(self, request: Request, view: APIView) -> str:
         return f"token-refusals-address-{request.META.get('REMOTE_ADDR', '')}"

@@ -25,7 +25,7 @@ def patient_list(request: SignedInRequest) -> HttpResponse:
     """All patients by name, or those that match ``?q=``. A request of htmx gets the rows alone."""
     words = searched_for(request)
     patients = Patient.objects.visible_to(request.user)
-    listing = paged(patients.search(words).order_by("family_name", "given_name", "mrn", "pk"), request)
+    listing = paged(patients.search(words).order_by("search_text", "pk"), request)
     part = request.htmx and not request.htmx.history_restore_request
     template = "accounts/partials/patient_rows.html" if part else "accounts/patient_list.html"
     return render(request, template, {"page": listing.page, "pages": listing.pages, "words": words})

@@ -71,7 +71,7 @@ def user_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
-                actions.update_user(acting_user=request.user, user=edited, **form.account)
+                edited = actions.update_user(acting_user=request.user, user=edited, **form.account)
                 if "patient_mrn" in form.changed_data:
                     actions.set_patient_of_login(acting_user=request.user, user=edited, patient=form.patient)
         except ValidationError as refusal:

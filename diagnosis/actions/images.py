@@ -140,7 +140,11 @@ def add_image(
         filename=safe_filename(filename),
         laterality=laterality,
         view=view,
-        differences=differences,
+        differences=[
+            {"field": one.field, "in_file": one.in_file, "on_record": one.on_record, "sentence": one.sentence}
+            for one in differences
+        ],
+        confirmed_by=acting_user if differences else None,
     )
 
 
@@ -176,7 +180,8 @@ def _file_image(
     filename: str,
     laterality: str,
     view: str,
-    differences: tuple[Any, ...],
+    differences: list[dict[str, str]],
+    confirmed_by: User | None,
 ) -> Filed:
     spacing = received.pixel_spacing_mm or (None, None)
     image = Image(
@@ -198,17 +203,14 @@ def _file_image(
         sop_instance_uid=received.sop_instance_uid,
         device=received.device[:200],
         acquired_at=_aware(received.acquired_at),
-        differences=[
-            {"field": one.field, "in_file": one.in_file, "on_record": one.on_record, "sentence": one.sentence}
-            for one in differences
-        ],
-        differences_confirmed_by=acting_user if differences else None,
+        differences=differences,
+        differences_confirmed_by=confirmed_by,
         uploaded_by=acting_user,
     )
     with no_file_left_on_error() as written, transaction.atomic():
         # One upload a patient at a time decides whether the bytes are there already (PostgreSQL; SQLite's
         # IMMEDIATE transaction has the same effect).
-        Patient.objects.select_for_update().get(pk=study.patient_id)
+        Patient.objects.select_for_update(no_key=True).get(pk=study.patient_id)
         present = _already_filed(study=study, received=received)
         if present is not None:
             return Filed(image=present, duplicate=True)
@@ -232,14 +234,14 @@ def _file_image(
             target=image,
             patient=study.patient,
             sha256=image.sha256,
-            confirmed=[one.field for one in differences],
+            confirmed=[one["field"] for one in differences],
         )
         jobs.publish(analysis)
     return Filed(image=image, duplicate=False)
 
 
-def add_frame(*, acting_user: User, image: Image, frame: int) -> Filed:
-    """Analyse another frame of a file that is on the record already; what was confirmed stays confirmed."""
+def add_frame(*, acting_user: User, image: Image, frame: int, limits: Limits | None = None) -> Filed:
+    """Analyse another frame of a file that is on the record already; what was confirmed stays confirmed, and shown."""
     require(acting_user, "image", "add")
     study = image.study
     if study.is_frozen:
@@ -248,7 +250,7 @@ def add_frame(*, acting_user: User, image: Image, frame: int) -> Filed:
         raise WrongState("Only multi-frame DICOM files hold other frames.")
     with image.original.open("rb") as file:
         data = file.read()
-    received = receive(data, filename=image.original_name, frame=frame)
+    received = receive(data, filename=image.original_name, frame=frame, limits=limits or Limits())
     present = _already_filed(study=study, received=received)
     if present is not None:
         return Filed(image=present, duplicate=True)
@@ -261,5 +263,6 @@ def add_frame(*, acting_user: User, image: Image, frame: int) -> Filed:
         filename=image.original_name,
         laterality=image.laterality,
         view=image.view,
-        differences=(),
+        differences=image.differences,
+        confirmed_by=image.differences_confirmed_by,
     )

@@ -30,7 +30,8 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
             audit.record("model.changed", actor=None, target=row, sha256=row.sha256)
         if created:
             audit.record("model.registered", actor=None, target=row, sha256=row.sha256)
-        if not ModelVersion.objects.filter(modality=row.modality, active=True).exists():
+        is_released = row.status == ModelVersion.Status.RELEASED
+        if is_released and not ModelVersion.objects.filter(modality=row.modality, active=True).exists():
             row.active = True
             row.save(update_fields=["active"])
         rows.append(row)

@@ -29,6 +29,8 @@ def enqueue_report(*, analysis: Analysis, requested_by: User | None) -> Report:
 def reissue_report(*, acting_user: User, analysis: Analysis) -> Report:
     """Render the next version, after a correction of the record or a failure; the older ones become SUPERSEDED."""
     require(acting_user, "report", "reissue")
+    # Two people may ask at the same moment; the second waits and then sees the first one's report.
+    analysis = Analysis.objects.select_for_update(no_key=True).get(pk=analysis.pk)
     if analysis.state != State.SUCCEEDED:
         raise WrongState("Only an analysis with a result has a report.")
     if analysis.reports.filter(state__in=jobs.UNFINISHED).exists():

@@ -31,14 +31,22 @@ def no_file_left_on_error() -> Iterator[list[FieldFile]]:
 
 def reopen(study: Study) -> None:
     """``ANALYSED -> RECEIVED`` when work is queued again."""
+    _one_at_a_time(study.pk)
     Study.objects.filter(pk=study.pk, state=Study.State.ANALYSED).update(state=Study.State.RECEIVED)
 
 
 def settle(study_id: Any) -> None:
     """``RECEIVED -> ANALYSED`` when no analysis of the study is unfinished."""
+    _one_at_a_time(study_id)
     unfinished = Analysis.objects.filter(image__study_id=study_id, state__in=jobs.UNFINISHED).exists()
     if not unfinished:
         Study.objects.filter(pk=study_id, state=Study.State.RECEIVED).update(state=Study.State.ANALYSED)
+
+
+def _one_at_a_time(study_id: Any) -> None:
+    """Wait for whoever settles or reopens the same study: the last two analyses may end at the same moment, and each
+    would see the other as unfinished (PostgreSQL; SQLite's IMMEDIATE transaction has the same effect)."""
+    Study.objects.select_for_update(no_key=True).get(pk=study_id)
 
 
 def patient_of(analysis: Analysis) -> Patient:

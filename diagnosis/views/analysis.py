@@ -18,6 +18,7 @@ from diagnosis import actions
 from diagnosis.forms import FrameForm
 from diagnosis.intake import IntakeRejected
 from diagnosis.models import Analysis, Image, Study
+from diagnosis.upload_limits import upload_limits
 from ml.contract import LABELS
 from portal.jobs import State
 
@@ -137,7 +138,9 @@ def frame(request: SignedInRequest, pk: Any) -> HttpResponse:
         messages.error(request, f"Choose a frame from 1 to {image.frame_count}.")
         return redirect("analysis-detail", pk=image.analysis.pk)
     try:
-        filed = actions.add_frame(acting_user=request.user, image=image, frame=form.cleaned_data["frame"] - 1)
+        filed = actions.add_frame(
+            acting_user=request.user, image=image, frame=form.cleaned_data["frame"] - 1, limits=upload_limits()
+        )
     except IntakeRejected as rejection:
         messages.error(request, rejection.message)
         return redirect("analysis-detail", pk=image.analysis.pk)

@@ -90,7 +90,7 @@ def _it_staff(user: User) -> dict[str, Any]:
 def _altered(model: ModelVersion) -> list[str]:
     """What is wrong with the files of an artefact, in sentences; empty when all match."""
     try:
-        return inference.altered_files(model.name, model.version)
+        return inference.altered_files(model.name, model.version, sha256=model.sha256)
     except ModelError as error:
         return [f"{error} {error.remedy}".strip()]
 

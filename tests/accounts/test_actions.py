@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from accounts import actions
-from accounts.models import Patient
+from accounts.models import Patient, User
 
 pytestmark = pytest.mark.django_db
 
@@ -38,3 +38,19 @@ def test_the_role_is_asked_whoever_calls(rachel, anna, ivan):
 def test_only_known_fields_are_written(adam, anna):
     with pytest.raises(TypeError, match="synthetic"):
         actions.update_patient(acting_user=adam, patient=anna, synthetic=True)
+
+
+def test_two_people_who_correct_a_record_at_once_both_have_their_way(adam, rachel, anna):
+    seen_by_adam, seen_by_rachel = Patient.objects.get(pk=anna.pk), Patient.objects.get(pk=anna.pk)
+    actions.update_patient(acting_user=adam, patient=seen_by_adam, phone="+48 600 100 200")
+    actions.update_patient(acting_user=rachel, patient=seen_by_rachel, history="Allergic to latex.")
+    anna.refresh_from_db()
+    assert (anna.phone, anna.history) == ("+48 600 100 200", "Allergic to latex.")
+
+
+def test_a_person_who_was_switched_off_meanwhile_stays_so(adam, rachel):
+    seen_before = User.objects.get(pk=rachel.pk)
+    actions.update_user(acting_user=adam, user=rachel, is_active=False)
+    actions.update_user(acting_user=adam, user=seen_before, family_name="Radiologist-Nowak")
+    rachel.refresh_from_db()
+    assert (rachel.is_active, rachel.family_name) == (False, "Radiologist-Nowak")

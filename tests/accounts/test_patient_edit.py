@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from accounts import actions
 from accounts.models import AuditEvent, Patient
 
 pytestmark = pytest.mark.django_db
@@ -89,3 +90,22 @@ def test_a_record_that_does_not_exist_is_not_found(client, rachel):
     client.force_login(rachel)
 
     assert client.get(f"/patients/{uuid.uuid4()}/edit/").status_code == 404
+
+
+def test_what_somebody_else_changed_meanwhile_is_shown_before_it_is_overwritten(client, rachel, adam, anna):
+    client.force_login(rachel)
+    seen = client.get(url(anna)).context["form"]["seen"].value()
+    actions.update_patient(acting_user=adam, patient=anna, phone="+48 600 100 200")
+
+    refused = save(client, anna, family_name="Nowak", seen=seen)
+    page = refused.content.decode()
+
+    anna.refresh_from_db()
+    assert (refused.status_code, anna.family_name, anna.phone) == (422, "Żółć", "+48 600 100 200")
+    assert "Somebody else changed this record" in page
+    assert "Telephone: +48 600 100 200." in page
+    assert 'value="Nowak"' in page
+
+    again = save(client, anna, family_name="Nowak", seen=refused.context["form"]["seen"].value())
+    anna.refresh_from_db()
+    assert (again.status_code, anna.family_name, anna.phone) == (302, "Nowak", "+48 600 100 200")

@@ -134,3 +134,15 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(client, rachel, djang
 
     with django_assert_max_num_queries(6):
         client.get(URL)
+
+
+def test_names_sort_without_case_and_accents(client, rachel):
+    for number, name in enumerate(("Żółć", "d'Aubigné", "Adams", "Eriksen", "Zimmer")):
+        create_patient(
+            acting_user=None, mrn=f"S-{number}", given_name="A", family_name=name, birth_date=date(1970, 5, 17)
+        )
+    client.force_login(rachel)
+
+    shown = [patient.family_name for patient in client.get("/patients/").context["page"]]
+
+    assert shown == ["Adams", "d'Aubigné", "Eriksen", "Zimmer", "Żółć"]

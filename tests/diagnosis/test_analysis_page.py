@@ -274,6 +274,27 @@ def test_another_frame_of_a_clip_is_analysed_on_request(reading, clip):
     assert response.url == reverse("analysis-detail", args=[new.analysis.pk])
 
 
+def test_another_frame_shows_the_same_confirmed_differences(reading, study, rachel):
+    data = good_dicom(frames=[speckle(seed) for seed in range(3)], patient_id="MRN-9", family_name="Other")
+    clip = actions.add_image(
+        acting_user=rachel, study=study, upload=data, filename="clip.dcm", confirm_differences=True
+    ).image
+
+    reading.post(reverse("image-frame", args=[clip.pk]), {"frame": "3"})
+
+    new = Image.objects.get(frame_index=2)
+    assert clip.differences
+    assert (new.differences, new.differences_confirmed_by) == (clip.differences, rachel)
+
+
+def test_other_frames_follow_the_limit_of_this_site(reading, clip, settings):
+    settings.MAX_IMAGE_BYTES = clip.byte_size - 1
+
+    response = reading.post(reverse("image-frame", args=[clip.pk]), {"frame": "3"}, follow=True)
+
+    assert b"The file is larger than" in response.content
+
+
 @pytest.mark.parametrize("frame", ["0", "4", "", "x", "99999999999999999999"])
 def test_a_frame_that_does_not_exist_is_refused(reading, clip, frame):
     response = reading.post(reverse("image-frame", args=[clip.pk]), {"frame": frame}, follow=True)

@@ -52,3 +52,8 @@ def test_a_patient_sees_no_models(api, petra, model):
     client = api()
     client.force_login(petra)
     assert client.get("/api/v1/models/").status_code == 403
+
+
+def test_a_research_model_is_never_made_active_by_itself(db):
+    found = ModelVersion(name="mg-trial", version="0.1.0", modality="MG", status="research", sha256="0" * 64)
+    assert [row.active for row in register_models(found=[found])] == [False]

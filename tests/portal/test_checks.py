@@ -77,3 +77,13 @@ def test_the_settings_of_a_real_site_pass_the_deployment_check_without_a_warning
         CELERY_BROKER_URL=broker,
     )
     assert passed.returncode == 0, passed.stderr
+
+
+def test_a_data_directory_that_every_account_can_look_into_is_a_warning(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    tmp_path.chmod(0o750)
+    assert checks.private_data(None) == []
+    tmp_path.chmod(0o755)
+    found = checks.private_data(None)
+    assert _ids(found) == ["senolens.W003"]
+    assert f"chmod o-rwx {tmp_path}" in found[0].hint

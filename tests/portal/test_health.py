@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from diagnosis import actions, inference
+from ml.registry import manifest_seal
 from portal import readiness, workers
 
 MODELS = Path(__file__).resolve().parent.parent.parent / "ml" / "artifacts"
@@ -95,3 +97,16 @@ def test_the_answer_names_no_path_and_no_address(client, ready_site):
     text = json.dumps(client.get("/readyz").json())
     assert str(ready_site.DATA_DIR) not in text
     assert "/" not in text
+
+
+def test_a_model_that_was_replaced_under_its_version_is_noticed(client, ready_site):
+    """Sound in itself, but not what was registered: every analysis would fail."""
+    assert _answer(client)[0] == 200
+    model = next(ready_site.MODEL_DIR.rglob("*.tflite"))
+    model.write_bytes(model.read_bytes() + b"x")
+    manifest = json.loads((model.parent / "manifest.json").read_text())
+    manifest["files"][model.name] = hashlib.sha256(model.read_bytes()).hexdigest()
+    manifest["seal"] = manifest_seal(manifest)
+    (model.parent / "manifest.json").write_text(json.dumps(manifest))
+    status, checks = _answer(client)
+    assert (status, checks["model"]) == (503, "not ready")

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.files.uploadhandler import UploadFileException
 from django.http.multipartparser import MultiPartParser
+from django.test import RequestFactory
 
 from portal import uploads
 
@@ -20,31 +23,44 @@ def incoming(settings, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _parse(content: bytes):
+def _parse(content: bytes, *, by):
     body = (
         b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
         b"Content-Type: image/png\r\n\r\n" + content + b"\r\n--edge--\r\n"
     )
     meta = {"CONTENT_TYPE": "multipart/form-data; boundary=edge", "CONTENT_LENGTH": str(len(body))}
-    handler = uploads.BoundedTemporaryFileUploadHandler()
+    request = RequestFactory().get("/")
+    request.user = by
+    handler = uploads.BoundedTemporaryFileUploadHandler(request)
     try:
         _, files = MultiPartParser(meta, io.BytesIO(body), [handler]).parse()
     except UploadFileException as error:
         raise AssertionError(error) from error
-    return files["file"]
+    return files.get("file")
 
 
-def test_a_file_within_the_limit_is_whole(incoming, settings):
+def test_a_file_within_the_limit_is_whole(incoming, settings, rachel):
     settings.MAX_IMAGE_BYTES = 100
-    file = _parse(b"x" * 100)
+    file = _parse(b"x" * 100, by=rachel)
     assert (file.size, file.read()) == (100, b"x" * 100)
 
 
-def test_of_a_file_that_is_too_long_one_byte_more_than_the_limit_is_kept(incoming, settings):
+def test_of_a_file_that_is_too_long_one_byte_more_than_the_limit_is_kept(incoming, settings, rachel):
     settings.MAX_IMAGE_BYTES = 100
-    file = _parse(b"x" * 300_000)
+    file = _parse(b"x" * 300_000, by=rachel)
     assert file.size == 101
     assert Path(file.temporary_file_path()).stat().st_size <= 101
+
+
+def test_nothing_is_written_for_people_who_may_not_add_images(incoming, ivan, adam):
+    for person in (AnonymousUser(), ivan, adam):
+        assert _parse(b"x" * 300_000, by=person) is None
+        assert list(incoming.iterdir()) == []
+
+
+def test_a_stranger_s_file_is_dropped_although_the_form_is_parsed_before_its_view(incoming, client, db):
+    answer = client.post("/account/login/", {"file": SimpleUploadedFile("a.png", b"x" * 300_000, "image/png")})
+    assert not answer.wsgi_request.FILES
 
 
 def test_what_a_killed_process_left_is_deleted_and_an_upload_that_goes_on_is_not(incoming):

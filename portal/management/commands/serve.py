@@ -67,7 +67,7 @@ class Command(BaseCommand):
             return not make.is_leaving()
 
         with make.foreground():
-            Supervisor([_web(host, port, workers), _worker()], on_tick=go_on).run()
+            Supervisor([_web(host, port, workers), _worker(port)], on_tick=go_on).run()
         self.stdout.write("Stopped.")
 
     def _refuse_an_old_database(self) -> None:
@@ -126,6 +126,11 @@ def _answers(address: tuple[str, int]) -> bool:
         probe.close()
 
 
+def _environment(port: int) -> dict[str, str]:
+    """The supervisor's own, where PORT says what ``--port`` said: without a PUBLIC_URL, links and reports name it."""
+    return {**os.environ, "PORT": str(port)}
+
+
 def _web(host: str, port: int, workers: int) -> Child:
     return Child(
         name="web",
@@ -138,11 +143,11 @@ def _web(host: str, port: int, workers: int) -> Child:
             "--no-control-socket",
             *("--log-level", "warning"),
         ],
-        environment=dict(os.environ),
+        environment=_environment(port),
     )
 
 
-def _worker() -> Child:
+def _worker(port: int) -> Child:
     return Child(
         name="worker",
         command=[
@@ -152,5 +157,5 @@ def _worker() -> Child:
             # Workers need not know of each other: the database decides who does what.
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ],
-        environment=dict(os.environ),
+        environment=_environment(port),
     )
