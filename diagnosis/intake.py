@@ -7,6 +7,7 @@ kind, dimensions and number of frames are checked from headers.
 
 import hashlib
 import re
+import threading
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -82,6 +83,11 @@ _MEDIA_BRANDS: Mapping[bytes, str] = MappingProxyType(
 _MARKUP = re.compile(rb"\s*<(?:!doctype\s+)?(svg|html|head|body|script|[a-z?!])", re.IGNORECASE)
 _LEADING_BYTES = 1024
 
+DECODED_AT_ONCE = 2
+"""Uploads that one process decodes at a time; others wait. A file of 128 KB may hold 40 megapixels in colour: they take
+half a gigabyte while they are decoded and encoded again: eight requests at a time took 3 GB."""
+_room = threading.BoundedSemaphore(DECODED_AT_ONCE)
+
 
 def receive(
     data: bytes | Upload,
@@ -103,12 +109,13 @@ def receive(
     source_format = _recognise(content, filename=filename, declared_type=declared_type)
     description = Description()
     try:
-        if source_format == "DICOM":
-            picture, description = dicom_reader.read(content, frame=frame, limits=limits)
-        else:
-            picture = raster.decode(content, source_format=source_format, frame=frame, limits=limits)
-        pixels = raster.grey_when_equal(picture.pixels)
-        png = raster.encode_png(pixels)
+        with _room:
+            if source_format == "DICOM":
+                picture, description = dicom_reader.read(content, frame=frame, limits=limits)
+            else:
+                picture = raster.decode(content, source_format=source_format, frame=frame, limits=limits)
+            pixels = raster.grey_when_equal(picture.pixels)
+            png = raster.encode_png(pixels)
     except IntakeRejected:
         raise
     except Exception as damaged:

@@ -25,17 +25,29 @@ def _catches_interrupts(pid: int) -> bool:
     return bool(int(caught, 16) & 1 << signal.SIGINT - 1)
 
 
+def _name(pid: int) -> str:
+    """The name of the program (``comm`` in proc(5)), or nothing when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 class MakeParent:
     """The make that runs us, if one does."""
 
     def __init__(self) -> None:
         self.pid = os.getppid()
-        # make has a handler from its start on, and takes it away when it is interrupted and waits for its recipe.
-        self.is_make = "MAKELEVEL" in os.environ and _catches_interrupts(self.pid)
+        self.is_make = "MAKELEVEL" in os.environ and _name(self.pid) in ("make", "gmake")
+        # make has a handler from its start on (unless it was started with interrupts ignored, as a background job is),
+        # and takes it away when it is interrupted and waits for its recipe.
+        self.can_be_interrupted = _catches_interrupts(self.pid)
 
     def is_leaving(self) -> bool:
         """Whether make was interrupted or is gone."""
-        return self.is_make and (os.getppid() != self.pid or not _catches_interrupts(self.pid))
+        if not self.is_make:
+            return False
+        return os.getppid() != self.pid or (self.can_be_interrupted and not _catches_interrupts(self.pid))
 
     @contextmanager
     def foreground(self) -> Iterator[None]:

@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from diagnosis.intake import IntakeRejected, Limits, receive
+from diagnosis import raster
+from diagnosis.intake import DECODED_AT_ONCE, IntakeRejected, Limits, receive
 from tests.fixture_hostile import HOSTILE
 from tests.fixture_images import good_dicom, good_jpeg, good_png
 
@@ -95,3 +98,24 @@ def test_the_door_needs_neither_django_nor_tensorflow():
     )
     finished = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "[]"
+
+
+def test_no_more_than_two_uploads_are_decoded_at_a_time_so_that_small_files_cannot_fill_the_memory(monkeypatch):
+    inside, most, lock = [], [], threading.Lock()
+    decode = raster.decode
+
+    def watched(*arguments, **options):
+        with lock:
+            inside.append(1)
+            most.append(len(inside))
+        time.sleep(0.02)
+        try:
+            return decode(*arguments, **options)
+        finally:
+            with lock:
+                inside.pop()
+
+    monkeypatch.setattr(raster, "decode", watched)
+    with ThreadPoolExecutor(8) as threads:
+        taken = list(threads.map(lambda seed: receive(good_png(seed), filename="a.png"), range(8)))
+    assert (len(taken), max(most)) == (8, DECODED_AT_ONCE)

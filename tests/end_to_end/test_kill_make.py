@@ -31,6 +31,13 @@ def site(tmp_path_factory) -> Iterator[Site]:
     prepared.end()
 
 
+def _as_from_a_shell(*, has_terminal: bool) -> None:
+    """Let interrupts through, which whoever runs these tests in the background ignores; take the terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if has_terminal:
+        os.close(os.open(os.ttyname(0), os.O_RDWR))
+
+
 def _make(site: Site, *, terminal: int) -> subprocess.Popen[bytes]:
     """Start the recipe as ``make run`` does, as the foreground job of a terminal, or without one."""
     with site.log.open("ab") as log:
@@ -41,7 +48,7 @@ def _make(site: Site, *, terminal: int) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=(lambda: os.close(os.open(os.ttyname(0), os.O_RDWR))) if terminal >= 0 else None,
+            preexec_fn=lambda: _as_from_a_shell(has_terminal=terminal >= 0),
         )
     site.wait_alive()
     return site.supervisor

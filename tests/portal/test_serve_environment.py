@@ -24,3 +24,8 @@ def test_reports_and_links_name_the_port_that_was_asked_for(tmp_path):
     )
     assert told.stdout.strip() == "http://localhost:8719"
     assert serve._web("127.0.0.1", 8719, 1).environment["PORT"] == "8719"
+
+
+def test_an_operator_s_own_choice_of_memory_settings_is_kept(monkeypatch):
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
+    assert serve._web("127.0.0.1", 8719, 1).environment["MALLOC_MMAP_THRESHOLD_"] == "65536"
