@@ -188,8 +188,7 @@ class PatientForm(forms.ModelForm):
         cleaned = super().clean() or {}
         seen = cleaned.pop("seen", "")
         if seen and not self.instance._state.adding and seen != self._version:
-            self.data = self.data.copy()
-            self.data[self.add_prefix("seen")] = self._version
+            self.data = {**self.data.dict(), self.add_prefix("seen"): self._version}  # type: ignore[attr-defined]
             raise ValidationError(
                 "Somebody else changed this record while this page was open; nothing was saved. "
                 f"On record now: {self._on_record(cleaned)} Enter what is right, then save again."

@@ -23,7 +23,7 @@ class BoundedTemporaryFileUploadHandler(TemporaryFileUploadHandler):
     """
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
-        if not may(self.request.user, "image", "add"):
+        if self.request is None or not may(self.request.user, "image", "add"):
             raise SkipFile
         super().new_file(*args, **kwargs)
         self.kept = 0
