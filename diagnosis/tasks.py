@@ -64,7 +64,7 @@ def analyse(claim: Claim) -> None:
     try:
         result = inference.analyse(analysis.image.file, modality=analysis.image.study.modality)
     except inference.NoModelForModality as missing:
-        actions.reject_analysis(claim=claim, code="no_model", reason=str(missing))
+        actions.reject_analysis(claim=claim, code=actions.NO_MODEL, reason=str(missing))
         return
     except ModelError as error:
         actions.fail_analysis(

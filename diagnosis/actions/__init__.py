@@ -6,6 +6,7 @@ process that dies between two steps loses neither.
 """
 
 from diagnosis.actions.analyses import (
+    NO_MODEL,
     abandon_analysis,
     cancel_analysis,
     fail_analysis,
@@ -20,6 +21,7 @@ from diagnosis.actions.reports import abandon_report, fail_report, record_report
 from diagnosis.actions.steps import WrongState
 
 __all__ = [
+    "NO_MODEL",
     "Filed",
     "IdentityMismatch",
     "WrongState",

@@ -18,14 +18,25 @@ from ml.contract import Outcome, OutcomeState
 from portal import jobs
 from portal.jobs import Claim, State
 
+NO_MODEL = "no_model"
+"""Code of a refusal because no released model reads the modality."""
+
 
 @transaction.atomic
 def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
-    """``FAILED | CANCELLED -> QUEUED``. Raises ``WrongState`` from any other state."""
+    """``FAILED | CANCELLED -> QUEUED``, and ``REJECTED -> QUEUED`` where only a model was missing.
+
+    Raises:
+        WrongState: in any other state; what was refused for its quality would be refused again.
+    """
     if acting_user is not None:
         require(acting_user, "analysis", "retry")
-    if not jobs.requeue(Analysis, analysis.pk, from_states=(State.FAILED, State.CANCELLED)):
+    states: tuple[State, ...] = (State.FAILED, State.CANCELLED)
+    if analysis.error_code == NO_MODEL:
+        states += (State.REJECTED,)
+    if not jobs.requeue(Analysis, analysis.pk, from_states=states):
         raise WrongState("Only a failed or cancelled analysis can be tried again.")
+    Analysis.objects.filter(pk=analysis.pk).update(reasons=[])
     analysis.refresh_from_db()
     reopen(analysis.image.study)
     audit.record("analysis.retried", actor=acting_user, target=analysis, patient=patient_of(analysis))

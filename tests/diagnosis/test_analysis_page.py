@@ -107,6 +107,24 @@ def test_a_refused_image_says_why_and_what_to_do(open_page, study, rachel):
     assert "of 10" not in html
 
 
+def test_what_only_lacked_a_model_can_be_tried_again_when_there_is_one(reading, open_page, study, rachel):
+    analysis = filed(study=study, by=rachel)
+    claim = jobs.claim(Analysis, analysis.pk)
+    assert claim is not None
+    actions.reject_analysis(claim=claim, code=actions.NO_MODEL, reason="No released model reads this yet.")
+    assert "try again" in open_page(analysis)
+
+    reading.post(reverse("analysis-retry", args=[analysis.pk]))
+
+    analysis.refresh_from_db()
+    assert (analysis.state, analysis.reasons, analysis.error_code) == ("queued", [], "")
+
+
+def test_what_was_refused_for_its_quality_is_not_tried_again(study, rachel):
+    with pytest.raises(actions.WrongState):
+        actions.retry_analysis(acting_user=rachel, analysis=rejected(study=study, by=rachel))
+
+
 def test_a_failure_says_what_was_kept_and_offers_a_retry(open_page, study, rachel):
     analysis = failed(study=study, by=rachel)
 
