@@ -72,7 +72,7 @@ class AnalysisDetail(AnalysisView):
 
 
 class AnalysisRetry(AnalysisView):
-    """Try a failed or cancelled analysis again."""
+    """Try a failed or cancelled analysis again, or one that was refused only because no model read its modality."""
 
     required_permissions = {"POST": ("analysis", "retry")}
 
