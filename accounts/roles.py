@@ -38,7 +38,11 @@ TABLE: dict[str, dict[str, frozenset[Role]]] = {
         "export": frozenset({_R, _A}),
     },
     "report": {"view": frozenset({_R, _A, _P}), "reissue": frozenset({_R})},
-    "model": {"view": frozenset({_R, _A, _I})},
+    "model": {
+        "view": frozenset({_R, _A, _I}),
+        "choose": frozenset({_A}),
+        "set_prevalence": frozenset({_A}),
+    },
     "operations": {"view": frozenset({_A, _I})},
 }
 """object -> verb -> the roles that may. What is not here, nobody may."""

@@ -6,6 +6,7 @@ The library is imported inside functions (house plan): importing this module loa
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ml.contract import ModelError, Outcome
 if TYPE_CHECKING:
     from django.db.models.fields.files import FieldFile
 
+    from diagnosis.lesion import Lesion
     from ml.runtime import LoadedModel
 
 
@@ -27,10 +29,22 @@ class NoModelForModality(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An outcome, and on success the map of the predicted label as a see-through PNG at the image's resolution."""
+    """An outcome ready to be stored.
+
+    Attributes:
+        outcome: its probabilities are re-based where the site has entered a prevalence.
+        explanation: on success the map of the predicted label, a see-through PNG at the image's resolution; ``None``
+            for a model that draws none.
+        lesion: the outlined lesion, where one was found.
+        prevalence: the site's own, that the probabilities were re-based to.
+        own_probabilities: what the model said before that.
+    """
 
     outcome: Outcome
-    explanation: bytes | None
+    explanation: bytes | None = None
+    lesion: Lesion | None = None
+    prevalence: float | None = None
+    own_probabilities: Mapping[str, float] | None = None
 
 
 def installed() -> list[ModelVersion]:
@@ -82,19 +96,27 @@ def altered_files(name: str, version: str, *, sha256: str) -> list[str]:
     return [*replaced, *registry.altered_files(found)]
 
 
-def analyse(file: FieldFile, *, modality: str) -> Result:
+def analyse(
+    file: FieldFile,
+    *,
+    modality: str,
+    row_spacing_mm: float | None = None,
+    column_spacing_mm: float | None = None,
+) -> Result:
     """Judge one stored image with the active model of its modality.
 
     Args:
         file: the stored PNG, 8-bit, grey or RGB.
         modality: ``Study.modality``.
+        row_spacing_mm: distance of two rows, where the file told it.
+        column_spacing_mm: distance of two columns, likewise.
 
     Raises:
         NoModelForModality: other modalities have a model, this one has none.
         ModelError: the active model is missing, altered or broken; no score was made.
         ImageError: the stored file cannot be read.
     """
-    from diagnosis import overlay
+    from diagnosis import lesion, overlay
     from ml.images import read_image
     from ml.pipeline import analyse as analyse_pixels
 
@@ -108,9 +130,16 @@ def analyse(file: FieldFile, *, modality: str) -> Result:
         )
     model = _loaded(active.name, active.version, sha256=active.sha256)
     outcome = analyse_pixels(read_image(Path(file.path)), model)
-    if outcome.prediction is None or outcome.class_maps is None:
-        return Result(outcome=outcome, explanation=None)
-    return Result(outcome=outcome, explanation=overlay.layer_png(outcome.class_maps[outcome.prediction.label]))
+    if outcome.prediction is None:
+        return Result(outcome=outcome)
+    maps, found = outcome.class_maps, outcome.segmentation
+    return Result(
+        outcome=outcome,
+        explanation=None if maps is None else overlay.layer_png(maps[outcome.prediction.label]),
+        lesion=None
+        if found is None
+        else lesion.kept(found, row_spacing_mm=row_spacing_mm, column_spacing_mm=column_spacing_mm),
+    )
 
 
 def _loaded(name: str, version: str, *, sha256: str) -> LoadedModel:

@@ -61,8 +61,14 @@ def analyse(claim: Claim) -> None:
     """RUNNING -> SUCCEEDED, REJECTED or FAILED."""
     analysis = Analysis.objects.select_related("image__study").get(pk=claim.pk)
     claim.extend(stage="analysing the image")
+    image = analysis.image
     try:
-        result = inference.analyse(analysis.image.file, modality=analysis.image.study.modality)
+        result = inference.analyse(
+            image.file,
+            modality=image.study.modality,
+            row_spacing_mm=image.row_spacing_mm,
+            column_spacing_mm=image.column_spacing_mm,
+        )
     except inference.NoModelForModality as missing:
         actions.reject_analysis(claim=claim, code=actions.NO_MODEL, reason=str(missing))
         return
@@ -75,7 +81,14 @@ def analyse(claim: Claim) -> None:
             detail=f"{error} {error.remedy}",
         )
         return
-    actions.record_outcome(claim=claim, outcome=result.outcome, explanation=result.explanation)
+    actions.record_outcome(
+        claim=claim,
+        outcome=result.outcome,
+        explanation=result.explanation,
+        lesion=result.lesion,
+        prevalence=result.prevalence,
+        own_probabilities=result.own_probabilities,
+    )
 
 
 @job_task(

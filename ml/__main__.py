@@ -12,6 +12,7 @@ from ml.contract import ImageError, ModelError
 
 COMMANDS = {
     "train": "train with leak-safe cross-validation",
+    "fit": "train any network of the zoo by a recipe in YAML",
     "release": "turn a training run into a model artefact with evaluation and card",
     "evaluate": "measure an installed model on labelled images",
     "predict": "analyse image files",

@@ -66,12 +66,67 @@ class Prediction:
         confidence: calibrated probability of ``label``, 0-1.
         probabilities: calibrated probability of each label; they sum to 1.
         suspicion: 1-10, monotone in the calibrated probability of malignancy.
+        uncertain: the calibrated probability of malignancy lies in the zone where the manifest says that the model
+            should not be leant on; the rule and its rate are in the model card.
     """
 
     label: str
     confidence: float
     probabilities: Mapping[str, float]
     suspicion: int
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """The lesion as the model outlines it.
+
+    Attributes:
+        mask: uint8 (H, W), 0 or 255, at the image's own resolution; at least one pixel is set.
+        area_share: share of the image's pixels inside the lesion, 0-1.
+        area_px: pixels inside the lesion.
+        diameter_px: longest distance between two outline points of the largest component, in pixels of the image.
+        box: (top, left, bottom, right) of the lesion in pixels, bottom and right exclusive.
+    """
+
+    mask: NDArray[np.uint8]
+    area_share: float
+    area_px: int
+    diameter_px: float
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A suspicious place that a detector points at.
+
+    Attributes:
+        row, column: centre, pixels of the image.
+        radius: pixels of the image.
+        score: calibrated probability that the place holds a lesion, 0-1.
+    """
+
+    row: float
+    column: float
+    radius: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarCase:
+    """A case of the training sets that lies near the image in embedding space.
+
+    Attributes:
+        case: the record's key, such as ``busi/benign-0000``; research sets give numbers, never images.
+        source: the collection.
+        label: its known outcome, one of :data:`LABELS`.
+        similarity: cosine similarity of the embeddings, -1 to 1.
+    """
+
+    case: str
+    source: str
+    label: str
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +160,9 @@ class Outcome:
         class_maps: float32 array (H, W), one per label: Grad-CAM (Selvaraju et al. 2017, ReLU applied) on the last
             convolution's grid, cropped to the image's own area (letterbox padding removed) and resized to the
             image's own resolution; each map divided by its maximum, range 0-1 (all zeros where nothing is positive).
+        segmentation: the outlined lesion; ``None`` when none was found, the label is normal or the model outlines none.
+        marks: suspicious places, highest score first; empty for models that mark none.
+        similar: nearest training cases, nearest first; empty for models without a reference set.
         reasons: sentences for the person who uploaded the image, on a rejection.
         timings_ms: milliseconds by stage: ``quality``, ``preprocess``, ``forward``, ``maps``, ``total``.
     """
@@ -114,6 +172,9 @@ class Outcome:
     quality: Quality
     prediction: Prediction | None = None
     class_maps: Mapping[str, NDArray[np.float32]] | None = None
+    segmentation: Segmentation | None = None
+    marks: tuple[Mark, ...] = ()
+    similar: tuple[SimilarCase, ...] = ()
     reasons: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.calibrate import MALIGNANT
+from ml.calibrate import MALIGNANT, SUSPICION_CUTS
 from ml.contract import LABELS
 from ml.metrics import (
     RESAMPLES,
@@ -34,12 +34,14 @@ class Judged:
         probabilities: (N, 3), calibrated.
         thresholds: (N,) threshold on the probability of malignancy that applies to each image.
         groups: group of each image, for the bootstrap.
+        zones: (N, 2) bounds of the uncertain zone that applies to each image; ``None`` where none was fitted.
     """
 
     labels: NDArray[np.intp]
     probabilities: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     groups: tuple[str, ...]
+    zones: NDArray[np.float64] | None = None
 
     def take(self, chosen: NDArray[np.bool_]) -> Judged:
         """The chosen images only."""
@@ -47,7 +49,8 @@ class Judged:
             labels=self.labels[chosen],
             probabilities=self.probabilities[chosen],
             thresholds=self.thresholds[chosen],
-            groups=tuple(np.asarray(self.groups)[chosen]),
+            groups=tuple(np.asarray(self.groups)[chosen].tolist()),
+            zones=None if self.zones is None else self.zones[chosen],
         )
 
     @property
@@ -100,6 +103,7 @@ def all_figures(judged: Judged, *, resamples: int = RESAMPLES) -> dict[str, Any]
     return {
         **{name: figure.as_dict() for name, figure in figures.items()},
         "ece": calibration_error(judged, resamples=resamples),
+        "ece_malignant": risk_error(judged, resamples=resamples),
         "confusion_matrix": {
             "rows": "truth",
             "columns": "predicted",
@@ -153,6 +157,94 @@ def calibration_error(judged: Judged, *, resamples: int = RESAMPLES) -> dict[str
         return {"ece": reliability(stated[chosen], right[chosen]).expected_error}
 
     return bootstrap(measure, judged.groups, resamples=resamples)["ece"].as_dict()
+
+
+def risk_error(judged: Judged, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Expected calibration error of the stated probability of malignancy, 15 bins: what the suspicion rests on."""
+
+    def measure(chosen: NDArray[np.intp]) -> dict[str, float]:
+        return {"ece": reliability(judged.scores[chosen], judged.malignant[chosen]).expected_error}
+
+    return bootstrap(measure, judged.groups, resamples=resamples)["ece"].as_dict()
+
+
+def bands(judged: Judged, *, cuts: Sequence[float] = SUSPICION_CUTS) -> list[dict[str, Any]]:
+    """What lies on each step of suspicion: images of each label, and which share of all cancers and of all benigns.
+
+    Shares are of the given images; ``None`` where there is no image of that label.
+    """
+    steps = 1 + np.searchsorted(np.array(cuts), judged.scores, side="right")
+    edges = (0.0, *cuts, 1.0)
+    total = np.bincount(judged.labels, minlength=len(LABELS))
+    rows = []
+    for step in range(1, len(cuts) + 2):
+        counts = np.bincount(judged.labels[steps == step], minlength=len(LABELS))
+        shares = [round(float(count / all_), 4) if all_ else None for count, all_ in zip(counts, total, strict=True)]
+        rows.append(
+            {
+                "suspicion": step,
+                "from": edges[step - 1],
+                "to": edges[step],
+                "n": int(counts.sum()),
+                **{label: int(count) for label, count in zip(LABELS, counts, strict=True)},
+                "share_of_cancers": shares[MALIGNANT],
+                "share_of_benigns": shares[LABELS.index("benign")],
+            }
+        )
+    return rows
+
+
+def zone_figures(judged: Judged, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """How often an answer is uncertain, and how good the answers are inside and outside the zone.
+
+    ``rate``, ``rate_malignant`` and ``rate_others``: share of (malignant, other) images in the zone. ``accuracy_*``: of
+    the label, ``auc_*`` of malignancy. ``clearly_missed``: share of malignant images below the zone, called clearly not
+    malignant. ``clearly_false``: share of the others above it.
+
+    Raises:
+        ValueError: no zone was fitted.
+    """
+    if judged.zones is None:
+        raise ValueError("These images were judged without an uncertain zone.")
+    below, above = judged.scores < judged.zones[:, 0], judged.scores > judged.zones[:, 1]
+    inside = ~below & ~above
+    right = judged.probabilities.argmax(axis=1) == judged.labels
+
+    def share(values: NDArray[np.bool_], among: NDArray[np.bool_]) -> dict[str, Any]:
+        if not among.any():
+            return {"value": None, "low": None, "high": None, "n": 0, "groups": 0}
+        chosen = values[among]
+        groups = np.asarray(judged.groups)[among].tolist()
+        figures = bootstrap(lambda picked: {"share": float(chosen[picked].mean())}, groups, resamples=resamples)
+        return figures["share"].as_dict()
+
+    everything = np.ones(len(right), dtype=bool)
+    return {
+        "rate": share(inside, everything),
+        "rate_malignant": share(inside, judged.malignant),
+        "rate_others": share(inside, ~judged.malignant),
+        "accuracy_inside": share(right, inside),
+        "accuracy_outside": share(right, ~inside),
+        "auc_inside": _auc(judged.take(inside), resamples=resamples),
+        "auc_outside": _auc(judged.take(~inside), resamples=resamples),
+        "clearly_missed": share(below, judged.malignant),
+        "clearly_false": share(above, ~judged.malignant),
+    }
+
+
+def _auc(judged: Judged, *, resamples: int) -> dict[str, Any]:
+    if not len(judged.labels):
+        return {"value": None, "low": None, "high": None, "n": 0, "groups": 0}
+
+    def measure(chosen: NDArray[np.intp]) -> dict[str, float]:
+        return {"auc": area_under_curve(judged.malignant[chosen], judged.scores[chosen])}
+
+    return bootstrap(measure, judged.groups, resamples=resamples)["auc"].as_dict()
+
+
+def stated_risk(judged: Judged) -> Reliability:
+    """Reliability of the stated probability of malignancy: was it malignant?"""
+    return reliability(judged.scores, judged.malignant)
 
 
 def stated_reliability(judged: Judged) -> Reliability:

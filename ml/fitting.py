@@ -157,7 +157,7 @@ def fit(
         jit_compile=False,
     )
     state = folder / "checkpoint.npz"
-    history = _restore(state, trunk) if state.is_file() else []
+    history = restore_state(state, trunk) if state.is_file() else []
     labels = np.array([record.label_index for record in records], dtype=np.intp)
     chosen = [records[index] for index in split.train]
     balanced = image_weights(chosen, balance=recipe.balance)
@@ -175,8 +175,8 @@ def fit(
         if len(split.held_out):
             row |= _held_out_row(predict_logits(trunk, cache, split.held_out), labels[split.held_out])
         history.append(row)
-        _save(state, trunk, history)
-        write_text(folder / "history.csv", _as_csv(history))
+        save_state(state, trunk, history)
+        write_text(folder / "history.csv", history_table(history))
         print(f"{split.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     if recipe.average:
         optimizer.finalize_variable_values(trunk.trainable_variables)
@@ -216,7 +216,8 @@ def _held_out_row(logits: NDArray[np.float32], labels: NDArray[np.intp]) -> dict
     }
 
 
-def _as_csv(history: History) -> str:
+def history_table(history: History) -> str:
+    """The learning curve as CSV, one row per epoch."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
     writer.writeheader()
@@ -229,13 +230,19 @@ def _variables(trunk: keras.Model) -> list[Any]:
     return [*trunk.variables, *trunk.optimizer.variables]
 
 
-def _save(path: Path, trunk: keras.Model, history: History) -> None:
+def save_state(path: Path, trunk: keras.Model, history: History) -> None:
+    """Store all that an epoch changes, so that :func:`restore_state` can go on."""
     arrays = {f"{number:05d}": np.asarray(variable) for number, variable in enumerate(_variables(trunk))}
     arrays["history"] = np.frombuffer(json.dumps(history).encode(), dtype=np.uint8)
     write_arrays(path, arrays)
 
 
-def _restore(path: Path, trunk: keras.Model) -> History:
+def restore_state(path: Path, trunk: keras.Model) -> History:
+    """Put a stored state back into the compiled network; the learning curve so far.
+
+    Raises:
+        ValueError: the file belongs to another network or recipe.
+    """
     stored = read_arrays(path)
     history: History = json.loads(stored.pop("history").tobytes().decode())
     variables = _variables(trunk)

@@ -20,12 +20,19 @@ from ml.metrics import Reliability, area_under_curve, roc_curve
 DPI = 80
 
 
+CURVES = {"train_loss": "training loss", "held_out_loss": "held-out loss", "held_out_auc": "held-out AUC"}
+
+
 def draw_learning_curves(run: Path) -> Path | None:
     """Draw every ``history.csv`` of a run into ``learning-curves.png``; ``None`` when there is none."""
+    return draw_curves(run, panels=CURVES)
+
+
+def draw_curves(run: Path, *, panels: Mapping[str, str]) -> Path | None:
+    """As :func:`draw_learning_curves`, with the columns and titles of one's own."""
     histories = {path.parent.name: _columns(path) for path in sorted(run.glob("*/history.csv"))}
     if not histories:
         return None
-    panels = {"train_loss": "training loss", "held_out_loss": "held-out loss", "held_out_auc": "held-out AUC"}
     canvas, axes = plt.subplots(1, len(panels), figsize=(12, 3.5), layout="constrained")
     for axis, (column, title) in zip(axes, panels.items(), strict=True):
         for number, (name, history) in enumerate(histories.items()):
@@ -52,17 +59,27 @@ def draw_roc(path: Path, sets: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.
     return _save(canvas, path)
 
 
-def draw_reliability(path: Path, sets: Mapping[str, Reliability]) -> Path:
-    """Draw stated confidence against observed frequency by name."""
-    canvas, axis = plt.subplots(figsize=(5, 4.5), layout="constrained")
-    for name, bins in sets.items():
-        filled = bins.count > 0
-        label = f"{name}, ECE {bins.expected_error:.3f}"
-        axis.plot(bins.confidence[filled], bins.frequency[filled], marker="o", markersize=3, label=label)
-    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
-    axis.set(xlabel="stated probability of the label", ylabel="observed frequency", title="Reliability")
-    axis.legend(loc="upper left", fontsize=8)
-    axis.grid(alpha=0.3)
+def draw_reliability(
+    path: Path, sets: Mapping[str, Reliability], *, risk: Mapping[str, Reliability] | None = None
+) -> Path:
+    """Draw stated confidence against observed frequency by name.
+
+    Args:
+        path: the file.
+        sets: reliability of the label's stated probability.
+        risk: reliability of the stated probability of malignancy, for a second panel.
+    """
+    panels = {"stated probability of the label": sets, **({"stated probability of malignancy": risk} if risk else {})}
+    canvas, axes = plt.subplots(1, len(panels), figsize=(5 * len(panels), 4.5), layout="constrained", squeeze=False)
+    for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
+        for name, bins in curves.items():
+            filled = bins.count > 0
+            label = f"{name}, ECE {bins.expected_error:.3f}"
+            axis.plot(bins.confidence[filled], bins.frequency[filled], marker="o", markersize=3, label=label)
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--")
+        axis.set(xlabel=title, ylabel="observed frequency", title="Reliability, 15 bins")
+        axis.legend(loc="upper left", fontsize=8)
+        axis.grid(alpha=0.3)
     return _save(canvas, path)
 
 

@@ -4,7 +4,14 @@ from django.urls import include, path
 
 from accounts.api.patients import PatientDetail, PatientList
 from accounts.api.tokens import CurrentToken, TokenList
-from diagnosis.api.analyses import AnalysisCancel, AnalysisDetail, AnalysisExplanation, AnalysisReport, AnalysisRetry
+from diagnosis.api.analyses import (
+    AnalysisCancel,
+    AnalysisDetail,
+    AnalysisExplanation,
+    AnalysisReport,
+    AnalysisRetry,
+    AnalysisSegmentation,
+)
 from diagnosis.api.images import StudyImages
 from diagnosis.api.models import ModelCard, ModelList
 from diagnosis.api.studies import StudyDetail, StudyList
@@ -22,6 +29,7 @@ version_1 = [
     path("analyses/<uuid:pk>/retry/", AnalysisRetry.as_view(), name="api-analysis-retry"),
     path("analyses/<uuid:pk>/cancel/", AnalysisCancel.as_view(), name="api-analysis-cancel"),
     path("analyses/<uuid:pk>/explanation.png", AnalysisExplanation.as_view(), name="api-analysis-explanation"),
+    path("analyses/<uuid:pk>/segmentation.png", AnalysisSegmentation.as_view(), name="api-analysis-segmentation"),
     path("analyses/<uuid:pk>/report.pdf", AnalysisReport.as_view(), name="api-analysis-report"),
     path("models/", ModelList.as_view(), name="api-models"),
     path("models/<str:name>/<str:version>/card/", ModelCard.as_view(), name="api-model-card"),

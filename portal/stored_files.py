@@ -18,6 +18,7 @@ NAMED: tuple[tuple[type[Model], str, str], ...] = (
     (Image, "file", "pixels_sha256"),
     (Image, "original", "sha256"),
     (Analysis, "explanation", "explanation_sha256"),
+    (Analysis, "segmentation", "segmentation_sha256"),
     (Report, "file", "sha256"),
 )
 """Every column that names a stored file, with the column that holds the file's SHA-256."""

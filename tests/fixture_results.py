@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from accounts.models import User
 from diagnosis import actions
+from diagnosis.lesion import Lesion, kept
 from diagnosis.models import Analysis, Report, Study
-from ml.contract import LABELS, ModelIdentity, Outcome, OutcomeState, Prediction, Quality, QualityCheck
+from ml.contract import (
+    LABELS,
+    Mark,
+    ModelIdentity,
+    Outcome,
+    OutcomeState,
+    Prediction,
+    Quality,
+    QualityCheck,
+    Segmentation,
+    SimilarCase,
+)
 from portal import jobs
-from tests.fixture_images import good_png
+from tests.fixture_images import HEIGHT, WIDTH, good_png
 
 MODEL = ModelIdentity(name="us-test", version="1.0.0", sha256="ab" * 32, modality="US")
+RESEARCH = ModelIdentity(name="mg-trial", version="0.1.0", sha256="cd" * 32, modality="MG", status="research")
+SIMILAR = (
+    SimilarCase(case="busi/malignant-0042", source="busi", label="malignant", similarity=0.93),
+    SimilarCase(case="busbra/bus-0007-l", source="busbra", label="benign", similarity=0.71),
+)
+MARKS = (Mark(row=30, column=60, radius=12, score=0.74), Mark(row=70, column=20, radius=8, score=0.31))
 SHARP = Quality((QualityCheck(name="blur", value=412.5, passed=True, limit=">= 20"),))
 BLURRED = Quality((QualityCheck(name="blur", value=3.25, passed=False, limit=">= 20", message="Too blurred."),))
 
@@ -26,24 +48,72 @@ def _claimed(analysis: Analysis) -> jobs.Claim:
     return claim
 
 
-def succeeded(
-    *, study: Study, by: User, seed: int = 0, label: str = "malignant", confidence: float = 0.81, suspicion: int = 7
-) -> Analysis:
-    """An analysis with a result; its report is queued."""
-    analysis = filed(study=study, by=by, seed=seed)
+def square(*, top: int = 20, left: int = 40, side: int = 31) -> Segmentation:
+    """A square lesion on an image of :func:`good_png`."""
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[top : top + side, left : left + side] = 255
+    return Segmentation(
+        mask=mask,
+        area_share=side * side / mask.size,
+        area_px=side * side,
+        diameter_px=(side - 1) * 2**0.5,
+        box=(top, left, top + side, left + side),
+    )
+
+
+def lesion(*, spacing_mm: float | None = None) -> Lesion:
+    """The same as it is stored; 31 x 31 pixels."""
+    return kept(square(), row_spacing_mm=spacing_mm, column_spacing_mm=spacing_mm)
+
+
+def outcome(
+    *,
+    label: str = "malignant",
+    confidence: float = 0.81,
+    suspicion: int = 7,
+    uncertain: bool = False,
+    model: ModelIdentity = MODEL,
+    marks: tuple[Mark, ...] = (),
+    similar: tuple[SimilarCase, ...] = (),
+) -> Outcome:
+    """What a pipeline says of an image that it judges."""
     rest = (1 - confidence) / 2
-    outcome = Outcome(
+    return Outcome(
         state=OutcomeState.SUCCEEDED,
-        model=MODEL,
+        model=model,
         quality=SHARP,
         prediction=Prediction(
             label=label,
             confidence=confidence,
             probabilities={name: confidence if name == label else rest for name in LABELS},
             suspicion=suspicion,
+            uncertain=uncertain,
         ),
+        marks=marks,
+        similar=similar,
     )
-    assert actions.record_outcome(claim=_claimed(analysis), outcome=outcome, explanation=good_png(seed + 1000))
+
+
+def succeeded(
+    *,
+    study: Study,
+    by: User,
+    seed: int = 0,
+    found: Lesion | None = None,
+    prevalence: float | None = None,
+    own_probabilities: dict[str, float] | None = None,
+    **said: Any,
+) -> Analysis:
+    """An analysis with a result, which ``said`` may change (see :func:`outcome`); its report is queued."""
+    analysis = filed(study=study, by=by, seed=seed)
+    assert actions.record_outcome(
+        claim=_claimed(analysis),
+        outcome=outcome(**said),
+        explanation=good_png(seed + 1000),
+        lesion=found,
+        prevalence=prevalence,
+        own_probabilities=own_probabilities,
+    )
     analysis.refresh_from_db()
     return analysis
 
@@ -58,13 +128,13 @@ def with_report(analysis: Analysis, *, pdf: bytes = b"%PDF-1.7 made by a test") 
     return report
 
 
-def rejected(*, study: Study, by: User, seed: int = 0) -> Analysis:
+def rejected(*, study: Study, by: User, seed: int = 0, quality: Quality = BLURRED) -> Analysis:
     """An analysis that the pipeline declined."""
     analysis = filed(study=study, by=by, seed=seed)
-    outcome = Outcome(
-        state=OutcomeState.REJECTED, model=MODEL, quality=BLURRED, reasons=("Too blurred.", "Take it again.")
+    declined = Outcome(
+        state=OutcomeState.REJECTED, model=MODEL, quality=quality, reasons=("Too blurred.", "Take it again.")
     )
-    assert actions.record_outcome(claim=_claimed(analysis), outcome=outcome, explanation=None)
+    assert actions.record_outcome(claim=_claimed(analysis), outcome=declined, explanation=None)
     analysis.refresh_from_db()
     return analysis
 

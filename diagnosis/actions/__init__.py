@@ -16,7 +16,7 @@ from diagnosis.actions.analyses import (
 )
 from diagnosis.actions.images import Filed, IdentityMismatch, add_frame, add_image, create_study
 from diagnosis.actions.lists import follow_patient, note_export
-from diagnosis.actions.registry import register_models
+from diagnosis.actions.registry import choose_model, register_models, set_prevalence, stop_model
 from diagnosis.actions.reports import abandon_report, fail_report, record_report, reissue_report
 from diagnosis.actions.steps import WrongState
 
@@ -30,6 +30,7 @@ __all__ = [
     "add_frame",
     "add_image",
     "cancel_analysis",
+    "choose_model",
     "create_study",
     "fail_analysis",
     "fail_report",
@@ -41,4 +42,6 @@ __all__ = [
     "reissue_report",
     "reject_analysis",
     "retry_analysis",
+    "set_prevalence",
+    "stop_model",
 ]

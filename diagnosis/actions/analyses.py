@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from django.core.files.base import ContentFile
 from django.db import transaction
+from django.db.models.fields.files import FieldFile
 
 from accounts import audit
 from accounts.models import User
@@ -17,6 +19,9 @@ from diagnosis.models import Analysis
 from ml.contract import Outcome, OutcomeState
 from portal import jobs
 from portal.jobs import Claim, State
+
+if TYPE_CHECKING:
+    from diagnosis.lesion import Lesion
 
 NO_MODEL = "no_model"
 """Code of a refusal because no released model reads the modality."""
@@ -58,8 +63,24 @@ def cancel_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis
 
 
 @transaction.atomic
-def record_outcome(*, claim: Claim, outcome: Outcome, explanation: bytes | None) -> bool:
+def record_outcome(
+    *,
+    claim: Claim,
+    outcome: Outcome,
+    explanation: bytes | None,
+    lesion: Lesion | None = None,
+    prevalence: float | None = None,
+    own_probabilities: Mapping[str, float] | None = None,
+) -> bool:
     """``RUNNING -> SUCCEEDED | REJECTED`` with what the pipeline said; enqueues the report of a success.
+
+    Args:
+        claim: the right to write.
+        outcome: what the pipeline said; its probabilities are those that count (re-based, where the site wants it).
+        explanation: map of the predicted label as PNG; ``None`` for a model that draws none.
+        lesion: the outlined lesion, where one was found.
+        prevalence: the site's own, that the probabilities were re-based to.
+        own_probabilities: what the model said before that.
 
     Returns:
         False when the claim was lost in the meantime: then nothing was written.
@@ -95,23 +116,53 @@ def record_outcome(*, claim: Claim, outcome: Outcome, explanation: bytes | None)
         )
         return True
     prediction = outcome.prediction
-    if prediction is None or explanation is None:
-        raise ValueError("A succeeded outcome has a prediction and a map.")
+    if prediction is None:
+        raise ValueError("A succeeded outcome has a prediction.")
     with no_file_left_on_error() as written:
-        analysis.explanation.save(f"{claim.token.hex[:12]}.png", ContentFile(explanation), save=False)
-        written.append(analysis.explanation)
+        files = {}
+        for column, content in (
+            ("explanation", explanation),
+            ("segmentation", lesion.mask_png if lesion is not None else None),
+        ):
+            if content is not None:
+                file: FieldFile = getattr(analysis, column)
+                file.save(f"{claim.token.hex[:12]}.png", ContentFile(content), save=False)
+                written.append(file)
+                files |= {column: file.name, f"{column}_sha256": hashlib.sha256(content).hexdigest()}
         finished = claim.finish(
             state=State.SUCCEEDED,
             label=prediction.label,
             confidence=prediction.confidence,
             suspicion=prediction.suspicion,
-            explanation=analysis.explanation.name,
-            explanation_sha256=hashlib.sha256(explanation).hexdigest(),
+            uncertain=prediction.uncertain,
+            prevalence=prevalence,
+            own_probabilities=None if own_probabilities is None else dict(own_probabilities),
+            lesion=None if lesion is None else lesion.measures,
+            marks=[
+                {
+                    "row": round(float(mark.row), 1),
+                    "column": round(float(mark.column), 1),
+                    "radius": round(float(mark.radius), 1),
+                    "score": round(float(mark.score), 4),
+                }
+                for mark in outcome.marks
+            ],
+            similar_cases=[
+                {
+                    "case": similar.case,
+                    "source": similar.source,
+                    "label": similar.label,
+                    "similarity": round(float(similar.similarity), 4),
+                }
+                for similar in outcome.similar
+            ],
             **{f"probability_{label}": value for label, value in prediction.probabilities.items()},
+            **files,
             **shared,
         )
         if not finished:
-            analysis.explanation.delete(save=False)
+            for file in written:
+                file.delete(save=False)
             return False
         settle(analysis.image.study_id)
         audit.record(
@@ -121,6 +172,8 @@ def record_outcome(*, claim: Claim, outcome: Outcome, explanation: bytes | None)
             patient=patient_of(analysis),
             label=prediction.label,
             model=f"{outcome.model.name} {outcome.model.version}",
+            status=outcome.model.status,
+            prevalence=prevalence,
         )
         enqueue_report(analysis=analysis, requested_by=None)
     return True

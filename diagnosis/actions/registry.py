@@ -1,13 +1,18 @@
-"""Which models the site knows."""
+"""Which models the site knows, which of them it uses, and the prevalence they are told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts import audit
-from diagnosis.models import ModelVersion
+from accounts.models import User
+from accounts.permissions import require
+from diagnosis.actions.steps import WrongState
+from diagnosis.models import ModalitySetting, ModelVersion
+from diagnosis.models.registry import LEAST_PREVALENCE, MOST_PREVALENCE
 
 
 @transaction.atomic
@@ -16,8 +21,9 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
 
     What was registered under a name and version stays: an artefact that changed under the same version is not taken
     over, so analyses fail (``model_altered``) until the folder is restored or the change gets a version of its own. An
-    active model whose folder was removed hands over to the first released one found of its modality; without one it
-    stays active, and analyses fail (``model_missing``).
+    active model whose folder was removed, or that is a research model which a person chose, hands over to the first
+    released one found of its modality; without one it stays active (and analyses fail with ``model_missing`` where its
+    folder is gone). A research model becomes active by :func:`choose_model` alone.
 
     Args:
         found: unsaved rows, one per artefact in the model directory, newest version first.
@@ -38,13 +44,89 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
         if row.status != ModelVersion.Status.RELEASED:
             continue
         active = ModelVersion.objects.filter(modality=row.modality, active=True).first()
-        if active is not None and active.pk in installed:
+        if active is not None and active.pk in installed and not active.is_research:
             continue
         if active is not None:
-            active.active = False
-            active.save(update_fields=["active"])
+            _retire(active)
             audit.record("model.retired", actor=None, target=active)
         row.active = True
         row.save(update_fields=["active"])
         audit.record("model.activated", actor=None, target=row)
     return rows
+
+
+@transaction.atomic
+def choose_model(*, acting_user: User, model: ModelVersion, reason: str) -> ModelVersion:
+    """Have an installed model analyse the new images of its modality. Results that exist stay as they are.
+
+    Args:
+        acting_user: the administrator who answers for it.
+        model: released, or a research model for a modality that no released one reads.
+        reason: why, for the ledger and the page of models.
+
+    Raises:
+        WrongState: no reason was given, the model is in use already, or it is a research model and a released one
+            reads the modality.
+    """
+    require(acting_user, "model", "choose")
+    reason = reason.strip()
+    if not reason:
+        raise WrongState("Say why this model is used: the reason is kept with it.")
+    same = ModelVersion.objects.select_for_update(no_key=True).filter(modality=model.modality)
+    rows = {row.pk: row for row in same}
+    chosen = rows[model.pk]
+    if chosen.active:
+        raise WrongState(f"{chosen} is in use already.")
+    if chosen.is_research and any(row.active and not row.is_research for row in rows.values()):
+        raise WrongState("A released model reads these images. A research model does not take its place.")
+    for row in rows.values():
+        if row.active:
+            _retire(row)
+            audit.record("model.retired", actor=acting_user, target=row)
+    chosen.active, chosen.chosen_because = True, reason[:300]
+    chosen.chosen_by, chosen.chosen_at = acting_user, timezone.now()
+    chosen.save(update_fields=["active", "chosen_because", "chosen_by", "chosen_at"])
+    audit.record("model.activated", actor=acting_user, target=chosen, status=chosen.status, reason=reason[:300])
+    return chosen
+
+
+@transaction.atomic
+def stop_model(*, acting_user: User, model: ModelVersion) -> ModelVersion:
+    """Have a research model analyse no further images.
+
+    Raises:
+        WrongState: it is not in use, or it is released (another version of it can be chosen instead).
+    """
+    require(acting_user, "model", "choose")
+    row = ModelVersion.objects.select_for_update(no_key=True).get(pk=model.pk)
+    if not row.active or not row.is_research:
+        raise WrongState("Only a research model that is in use can be stopped here.")
+    _retire(row)
+    audit.record("model.retired", actor=acting_user, target=row, status=row.status)
+    return row
+
+
+@transaction.atomic
+def set_prevalence(*, acting_user: User, modality: str, prevalence: float | None) -> ModalitySetting:
+    """Re-base the probabilities of later analyses to the site's own prevalence of malignancy; ``None``: the model's.
+
+    Results that exist stay as they are.
+
+    Raises:
+        WrongState: the prevalence is not within 0.1 % and 90 %.
+    """
+    require(acting_user, "model", "set_prevalence")
+    if prevalence is not None and not LEAST_PREVALENCE <= prevalence <= MOST_PREVALENCE:
+        raise WrongState("Enter a prevalence from 0.1 to 90 percent, or nothing for the model's own.")
+    row, _ = ModalitySetting.objects.select_for_update(no_key=True).get_or_create(modality=modality)
+    before, row.prevalence, row.changed_by = row.prevalence, prevalence, acting_user
+    row.save(update_fields=["prevalence", "changed_by", "changed_at"])
+    audit.record(
+        "prevalence.changed", actor=acting_user, target=row, modality=modality, before=before, after=prevalence
+    )
+    return row
+
+
+def _retire(row: ModelVersion) -> None:
+    row.active, row.chosen_because, row.chosen_by, row.chosen_at = False, "", None, None
+    row.save(update_fields=["active", "chosen_because", "chosen_by", "chosen_at"])

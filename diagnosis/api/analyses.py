@@ -135,6 +135,36 @@ class AnalysisExplanation(AnalysisView):
         )
 
 
+class AnalysisSegmentation(AnalysisView):
+    """The lesion as the model outlines it."""
+
+    required_permissions = {"GET": ("analysis", "view")}
+    content_negotiation_class = OneFormat
+
+    @extend_schema(
+        summary="The mask of the lesion",
+        description="A grey PNG of the size of the image: 255 inside the lesion, 0 elsewhere. Not to be kept by "
+        "caches (`no-store`).",
+        responses={
+            (200, "image/png"): OpenApiTypes.BINARY,
+            404: OpenApiResponse(RefusalSerializer, description="No lesion was outlined, or no such analysis."),
+        },
+    )
+    def get(self, request: Request, pk: Any) -> HttpResponseBase:
+        analysis = self.get_object()
+        if not analysis.segmentation:
+            raise NotFound("No lesion was outlined in this image.", code="no_segmentation")
+        response = send(
+            request._request,
+            analysis.segmentation,
+            sha256=analysis.segmentation_sha256,
+            content_type="image/png",
+            filename=f"segmentation-{analysis.pk}.png",
+        )
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+
 class AnalysisReport(AnalysisView):
     """The newest version of the report that is ready."""
 

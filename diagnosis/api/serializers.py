@@ -162,6 +162,9 @@ class ModelOfAnalysis(serializers.Serializer[Any]):
     name = serializers.CharField()
     version = serializers.CharField()
     sha256 = serializers.CharField()
+    status = serializers.ChoiceField(
+        choices=ModelVersion.Status.choices, help_text="`research`: not for clinical decisions."
+    )
 
 
 class ProbabilitiesSerializer(serializers.Serializer[Any]):
@@ -173,12 +176,53 @@ class ProbabilitiesSerializer(serializers.Serializer[Any]):
 
 
 class PredictionSerializer(serializers.Serializer[Any]):
-    """The decision. ``suspicion`` is 1-10, monotone in the probability of malignancy."""
+    """The decision. ``suspicion`` is 1-10, monotone in the probability of malignancy.
+
+    ``uncertain``: read the image as if there were no model. Where the site has entered its own ``prevalence``, the
+    probabilities are re-based to it and ``model_probabilities`` are those that the model itself gave; else both are
+    ``null``.
+    """
 
     label = serializers.ChoiceField(choices=LABELS)
     confidence = serializers.FloatField()
     probabilities = ProbabilitiesSerializer()
     suspicion = serializers.IntegerField(min_value=1, max_value=10)
+    uncertain = serializers.BooleanField()
+    prevalence = serializers.FloatField(allow_null=True)
+    model_probabilities = ProbabilitiesSerializer(allow_null=True)
+
+
+class LesionSerializer(serializers.Serializer[Any]):
+    """The outlined lesion. Millimetres are ``null`` where the file does not say how large a pixel is."""
+
+    area_share = serializers.FloatField(min_value=0, max_value=1, help_text="Of the image's pixels.")
+    area_mm2 = serializers.FloatField(allow_null=True)
+    longest_diameter_px = serializers.FloatField()
+    longest_diameter_mm = serializers.FloatField(allow_null=True)
+    box = serializers.ListField(
+        child=serializers.IntegerField(),
+        min_length=4,
+        max_length=4,
+        help_text="Top, left, bottom, right in pixels; bottom and right exclusive.",
+    )
+
+
+class MarkSerializer(serializers.Serializer[Any]):
+    """A place that a detector points at, in pixels of the image, with its calibrated probability."""
+
+    row = serializers.FloatField()
+    column = serializers.FloatField()
+    radius = serializers.FloatField()
+    score = serializers.FloatField(min_value=0, max_value=1)
+
+
+class SimilarCaseSerializer(serializers.Serializer[Any]):
+    """A case of the training sets that the model finds alike: its key, its known outcome, never its image."""
+
+    case = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
+    label = serializers.ChoiceField(choices=LABELS)  # type: ignore[assignment]
+    similarity = serializers.FloatField(min_value=-1, max_value=1, help_text="Cosine.")
 
 
 class CheckSerializer(serializers.Serializer[Any]):
@@ -216,6 +260,9 @@ class AnalysisSerializer(serializers.Serializer[Any]):
     quality = QualitySerializer(allow_null=True)
     explanation_url = serializers.URLField(allow_null=True)
     segmentation_url = serializers.URLField(allow_null=True)
+    lesion = LesionSerializer(allow_null=True)
+    marks = MarkSerializer(many=True, allow_null=True)
+    similar_cases = SimilarCaseSerializer(many=True, allow_null=True)
     report_url = serializers.URLField(allow_null=True)
     error = ErrorSerializer(allow_null=True)
     queued_at = serializers.DateTimeField()
@@ -236,7 +283,12 @@ class AnalysisSerializer(serializers.Serializer[Any]):
             "prediction": _prediction(analysis),
             "quality": _quality(analysis),
             "explanation_url": link(request, "api-analysis-explanation", analysis.pk) if analysis.explanation else None,
-            "segmentation_url": None,
+            "segmentation_url": link(request, "api-analysis-segmentation", analysis.pk)
+            if analysis.segmentation
+            else None,
+            "lesion": _lesion(analysis),
+            "marks": analysis.marks if analysis.label else None,
+            "similar_cases": analysis.similar_cases if analysis.label else None,
             "report_url": link(request, "api-analysis-report", analysis.pk) if has_report else None,
             "error": _error(analysis),
             "queued_at": moment(analysis.queued_at),
@@ -252,6 +304,7 @@ def _model(analysis: Analysis) -> dict[str, str] | None:
         "name": analysis.model_name,
         "version": analysis.model_version,
         "sha256": analysis.model_sha256,
+        "status": analysis.model_status,
     }
 
 
@@ -264,7 +317,16 @@ def _prediction(analysis: Analysis) -> dict[str, Any] | None:
         "confidence": analysis.confidence,
         "probabilities": probabilities,
         "suspicion": analysis.suspicion,
+        "uncertain": analysis.uncertain,
+        "prevalence": analysis.prevalence,
+        "model_probabilities": analysis.own_probabilities,
     }
+
+
+def _lesion(analysis: Analysis) -> dict[str, Any] | None:
+    if analysis.lesion is None:
+        return None
+    return {name: analysis.lesion[name] for name in LesionSerializer().fields}
 
 
 def _quality(analysis: Analysis) -> dict[str, Any] | None:

@@ -20,6 +20,11 @@ def explanation_name(analysis: Analysis, filename: str) -> str:
     return f"explanations/{key[:2]}/{key}-{filename}"
 
 
+def segmentation_name(analysis: Analysis, filename: str) -> str:
+    key = str(analysis.pk)
+    return f"segmentations/{key[:2]}/{key}-{filename}"
+
+
 def sorted_as(patient: Patient) -> str:
     """Family name, given name and MRN as lists are sorted by them, whatever the case and the accents."""
     return fold(f"{patient.family_name} {patient.given_name} {patient.mrn}")[:300]
@@ -54,11 +59,27 @@ class Analysis(LeasedJob):
     probability_malignant = models.FloatField(null=True, blank=True)
     probability_normal = models.FloatField(null=True, blank=True)
     suspicion = models.PositiveSmallIntegerField(null=True, blank=True)
+    uncertain = models.BooleanField(
+        default=False, help_text="The model could not tell well enough; the rule is in the model card."
+    )
+    prevalence = models.FloatField(
+        null=True, blank=True, help_text="The site's own, that the probabilities were re-based to; else the model's."
+    )
+    own_probabilities = models.JSONField(
+        null=True, blank=True, help_text="Label -> what the model itself said, where the probabilities were re-based."
+    )
     quality = models.JSONField(default=list, blank=True)
     reasons = models.JSONField(default=list, blank=True)
     timings_ms = models.JSONField(default=dict, blank=True)
     explanation = models.FileField(upload_to=explanation_name, max_length=140, blank=True)
     explanation_sha256 = models.CharField(max_length=64, blank=True)
+    segmentation = models.FileField(
+        upload_to=segmentation_name, max_length=140, blank=True, help_text="Mask of the lesion, 0 or 255."
+    )
+    segmentation_sha256 = models.CharField(max_length=64, blank=True)
+    lesion = models.JSONField(null=True, blank=True, help_text="Measurements, see diagnosis.lesion.Lesion.")
+    marks = models.JSONField(default=list, blank=True, help_text="Places that a detector points at, likeliest first.")
+    similar_cases = models.JSONField(default=list, blank=True, help_text="Nearest cases of the training sets.")
     model_name = models.CharField(max_length=80, blank=True)
     model_version = models.CharField(max_length=40, blank=True)
     model_sha256 = models.CharField(max_length=64, blank=True)
@@ -109,6 +130,16 @@ class Analysis(LeasedJob):
         if self.state != State.SUCCEEDED:
             return None
         return {label: getattr(self, f"probability_{label}") for label in LABELS}
+
+    @property
+    def is_research(self) -> bool:
+        """Whether a research model spoke: labelled everywhere, and never orders the worklist."""
+        return self.model_status == "research"
+
+    @property
+    def may_order_worklist(self) -> bool:
+        """Whether the suspicion may decide what is read first."""
+        return self.suspicion is not None and not self.is_research
 
     @property
     def current_report(self):  # type: ignore[no-untyped-def]

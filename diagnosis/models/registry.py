@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
+
+LEAST_PREVALENCE = 0.001
+MOST_PREVALENCE = 0.90
 
 
 class ModelVersion(models.Model):
@@ -19,6 +23,11 @@ class ModelVersion(models.Model):
     sha256 = models.CharField("SHA-256", max_length=64)
     active = models.BooleanField(default=False, help_text="Analyses new images of its modality.")
     registered_at = models.DateTimeField(auto_now_add=True)
+    chosen_because = models.CharField(max_length=300, blank=True)
+    chosen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    chosen_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["modality", "name", "-version"]
@@ -29,3 +38,32 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+    @property
+    def is_research(self) -> bool:
+        return self.status == self.Status.RESEARCH
+
+
+class ModalitySetting(models.Model):
+    """What this site has decided about one modality. No row: nothing was decided, the model's own figures hold."""
+
+    modality = models.CharField(max_length=4, unique=True)
+    prevalence = models.FloatField(
+        null=True,
+        blank=True,
+        help_text="Share of malignant cases among those examined here (0-1); probabilities are re-based to it.",
+    )
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(prevalence=None)
+                | models.Q(prevalence__gte=LEAST_PREVALENCE, prevalence__lte=MOST_PREVALENCE),
+                name="prevalence_within_reason",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.modality

@@ -11,7 +11,18 @@ from diagnosis import actions
 from diagnosis.models import Analysis
 from portal import jobs
 from tests.fixture_images import good_png
-from tests.fixture_results import MODEL, failed, filed, rejected, succeeded, with_report
+from tests.fixture_results import (
+    MARKS,
+    MODEL,
+    RESEARCH,
+    SIMILAR,
+    failed,
+    filed,
+    lesion,
+    rejected,
+    succeeded,
+    with_report,
+)
 
 KEYS = {
     "id",
@@ -24,6 +35,9 @@ KEYS = {
     "quality",
     "explanation_url",
     "segmentation_url",
+    "lesion",
+    "marks",
+    "similar_cases",
     "report_url",
     "error",
     "queued_at",
@@ -51,17 +65,25 @@ def test_a_result_comes_with_model_probabilities_quality_and_map(api, rachel, st
     body = api(rachel).get(address(analysis)).json()
     assert set(body) == KEYS
     assert body["state"] == "succeeded"
-    assert body["model"] == {"name": MODEL.name, "version": MODEL.version, "sha256": MODEL.sha256}
+    assert body["model"] == {
+        "name": MODEL.name,
+        "version": MODEL.version,
+        "sha256": MODEL.sha256,
+        "status": "released",
+    }
     assert body["prediction"] == {
         "label": "malignant",
         "confidence": 0.8,
         "probabilities": pytest.approx({"benign": 0.1, "malignant": 0.8, "normal": 0.1}),
         "suspicion": 7,
+        "uncertain": False,
+        "prevalence": None,
+        "model_probabilities": None,
     }
     assert body["quality"] == {"passed": True, "checks": [{"name": "blur", "value": 412.5, "passed": True}]}
     assert body["error"] is None
     assert body["report_url"] is None
-    assert body["segmentation_url"] is None
+    assert (body["segmentation_url"], body["lesion"], body["marks"], body["similar_cases"]) == (None, None, [], [])
     assert body["explanation_url"].endswith(address(analysis, "explanation.png"))
     assert body["queued_at"] <= body["started_at"] <= body["finished_at"]
 
@@ -101,6 +123,62 @@ def test_the_map_is_sent_as_a_picture_whatever_accept_says(api, rachel, study):
     assert answer["Content-Type"] == "image/png"
     assert b"".join(answer.streaming_content) == good_png(1003)
     assert answer["ETag"] == f'"{analysis.explanation_sha256}"'
+
+
+def test_the_outlined_lesion_comes_with_its_measures_and_its_mask(api, rachel, study):
+    found = lesion(spacing_mm=0.1)
+    analysis = succeeded(study=study, by=rachel, found=found)
+    client = api(rachel)
+    body = client.get(address(analysis)).json()
+    assert body["lesion"] == {
+        "area_share": pytest.approx(961 / (96 * 128), abs=1e-4),
+        "area_mm2": 9.6,
+        "longest_diameter_px": 42.4,
+        "longest_diameter_mm": 4.2,
+        "box": [20, 40, 51, 71],
+    }
+    assert body["segmentation_url"].endswith(address(analysis, "segmentation.png"))
+    answer = client.get(body["segmentation_url"])
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
+    assert answer["Cache-Control"] == "private, no-store"
+    assert b"".join(answer.streaming_content) == found.mask_png
+
+
+def test_without_pixel_spacing_nothing_is_said_in_millimetres(api, rachel, study):
+    analysis = succeeded(study=study, by=rachel, found=lesion())
+    measures = api(rachel).get(address(analysis)).json()["lesion"]
+    assert (measures["area_mm2"], measures["longest_diameter_mm"]) == (None, None)
+    assert measures["longest_diameter_px"] == 42.4
+
+
+def test_an_image_without_a_lesion_has_no_mask(api, rachel, study):
+    answer = api(rachel).get(address(succeeded(study=study, by=rachel), "segmentation.png"))
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_segmentation")
+
+
+def test_marks_similar_cases_doubt_and_prevalence_are_told(api, rachel, study):
+    own = {"benign": 0.05, "malignant": 0.93, "normal": 0.02}
+    analysis = succeeded(
+        study=study,
+        by=rachel,
+        model=RESEARCH,
+        marks=MARKS,
+        similar=SIMILAR,
+        uncertain=True,
+        prevalence=0.08,
+        own_probabilities=own,
+    )
+    body = api(rachel).get(address(analysis)).json()
+    assert body["marks"][0] == {"row": 30.0, "column": 60.0, "radius": 12.0, "score": 0.74}
+    assert body["similar_cases"][1] == {
+        "case": "busbra/bus-0007-l",
+        "source": "busbra",
+        "label": "benign",
+        "similarity": 0.71,
+    }
+    assert body["prediction"]["uncertain"] is True
+    assert (body["prediction"]["prevalence"], body["prediction"]["model_probabilities"]) == (0.08, own)
+    assert body["model"]["status"] == "research"
 
 
 def test_an_analysis_without_result_has_no_map(api, rachel, study):

@@ -123,7 +123,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path
     class Killed(Exception):
         """Stands for the power cut."""
 
-    save = fitting._save
+    save = fitting.save_state
 
     def cut_after_two(path, trunk, history):
         save(path, trunk, history)
@@ -131,7 +131,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.fitting._save", cut_after_two)
+        patch.setattr("ml.fitting.save_state", cut_after_two)
         with pytest.raises(Killed):
             fit(records, folder=tmp_path / "parts", **options)
     resumed, history = fit(records, folder=tmp_path / "parts", **options)

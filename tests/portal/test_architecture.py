@@ -162,6 +162,7 @@ MODELS = {
     "Analysis",
     "Report",
     "ModelVersion",
+    "ModalitySetting",
 }
 WRITING = {
     "create",

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.permissions import may
 from accounts.roles import TABLE, Role
-from tests.fixture_results import succeeded, with_report
+from tests.fixture_results import lesion, succeeded, with_report
 
 OPEN = {
     "healthz": "the process is alive",
@@ -185,13 +185,14 @@ CALLS = [
     Call("post", "analyses/{analysis}/retry/", ("analysis", "retry"), ("analysis", "view")),
     Call("post", "analyses/{analysis}/cancel/", ("analysis", "cancel"), ("analysis", "view")),
     Call("get", "analyses/{analysis}/explanation.png", ("analysis", "view"), ("analysis", "view")),
+    Call("get", "analyses/{analysis}/segmentation.png", ("analysis", "view"), ("analysis", "view")),
     Call("get", "models/", ("model", "view")),
 ]
 
 
 @pytest.fixture
 def objects(rachel, anna, study):
-    analysis = succeeded(study=study, by=rachel)
+    analysis = succeeded(study=study, by=rachel, found=lesion())
     with_report(analysis)
     return {"patient": anna.pk, "study": study.pk, "analysis": analysis.pk}
 

@@ -1,92 +1,19 @@
-"""Readers of breast-ultrasound collections, one per layout.
-
-BUSI: Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief 28:104863 (2020).
-BUS-BRA: Gomez-Flores et al., "BUS-BRA: A breast ultrasound dataset for assessing computer-aided diagnosis systems",
-Medical Physics 51(4):3110 (2024).
-"""
+"""Readers of the publishers' layouts."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ml.contract import LABELS
-from ml.data.records import DataError, ImageRecord, assign_folds, require_leak_safe
+from ml.data.records import DataError, ImageRecord, assign_folds
 from ml.images import Letterbox, read_image, to_grey
 
-LAYOUTS = ("shared", "published")
-
 _BUSI_IMAGE = re.compile(r"^(benign|malignant|normal) \((\d+)\)\.png$")
-
-
-def read_collections(folders: Iterable[Path], *, layout: str = "shared") -> list[ImageRecord]:
-    """Read several collections and refuse a set that would leak.
-
-    Args:
-        folders: one folder per collection.
-        layout: ``shared`` (``labels.csv`` with a fold column) or ``published`` (as the publisher distributes it).
-
-    Raises:
-        DataError: see :func:`read_shared`, :func:`read_published` and :func:`ml.data.records.require_leak_safe`.
-    """
-    reader: Callable[[Path], list[ImageRecord]]
-    if layout == "shared":
-        reader = read_shared
-    elif layout == "published":
-        reader = read_published
-    else:
-        raise DataError(f"Unknown layout {layout!r}. Use one of: {', '.join(LAYOUTS)}.")
-    records = [record for folder in folders for record in reader(Path(folder))]
-    require_leak_safe(records)
-    return records
-
-
-def read_shared(folder: Path) -> list[ImageRecord]:
-    """Read ``labels.csv`` (columns image, label, fold and optionally mask, leak_group or patient, others).
-
-    Returns:
-        records in the file's order; the source is the folder's name. An image without a group is its own group.
-
-    Raises:
-        DataError: the file, a column, a label, a fold or an image is missing or wrong.
-    """
-    table = folder / "labels.csv"
-    if not table.is_file():
-        raise DataError(f"{table} does not exist. Point --data at a folder that holds labels.csv.")
-    records = []
-    with table.open(newline="", encoding="utf-8") as handle:
-        rows = csv.DictReader(handle)
-        missing = {"image", "label", "fold"} - set(rows.fieldnames or ())
-        if missing:
-            raise DataError(f"{table} lacks the column {', '.join(sorted(missing))}.")
-        for number, row in enumerate(rows, start=2):
-            if row["label"] not in LABELS:
-                raise DataError(f"{table}, line {number}: label {row['label']!r} is not one of {', '.join(LABELS)}.")
-            if not row["fold"].isdigit():
-                raise DataError(f"{table}, line {number}: fold {row['fold']!r} is not a number.")
-            path = folder / row["image"]
-            if not path.is_file():
-                raise DataError(f"{table}, line {number}: {path} does not exist.")
-            mask = folder / row["mask"] if row.get("mask") else None
-            known = {"image", "mask", "label", "fold", "leak_group", "patient"}
-            records.append(
-                ImageRecord(
-                    source=folder.name,
-                    path=path,
-                    label=row["label"],
-                    group=row.get("leak_group") or row.get("patient") or path.stem,
-                    fold=int(row["fold"]),
-                    mask=mask if mask is not None and mask.is_file() else None,
-                    attributes={name: value for name, value in row.items() if name not in known and value},
-                )
-            )
-    return records
-
 
 def read_published(folder: Path) -> list[ImageRecord]:
     """Read BUSI (folders benign, malignant, normal) or BUS-BRA (``bus_data.csv``) as their publishers lay them out.

@@ -1,0 +1,219 @@
+"""What the scanner wrote over an ultrasound image: text, calipers, measuring lines, depth scales, logos.
+
+Such marks betray how an image was made (a measured lesion carries calipers, a normal breast none), so a network could
+read them instead of the tissue. They are found by what tissue cannot do: lateral resolution smears every echo sideways
+over several pixels, so a bright stroke that is thin from left to right and straight down is drawn, not received.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+WORK_SIDE = 512
+"""Longer side, pixels, above which an image is shrunk to look for marks."""
+
+STROKE = 9
+"""Width, pixels, that no stroke of a letter or caliper reaches."""
+
+LEAST_STEP = 45
+"""Grey levels by which a stroke stands out from both sides."""
+
+LEAST_COLOUR = 48
+"""Levels between a pixel's channels from which it is coloured: B-mode ultrasound is grey."""
+
+CALIPER_SIZES = (9, 11, 13, 15, 19)
+"""Sides, pixels, of the crosses that are looked for."""
+
+LEAST_LIKENESS = {9: 0.66, 11: 0.64}
+"""Correlation with a cross from which a place is a caliper, by the cross's side; 0.62 for the larger ones, which
+speckle resembles less."""
+
+
+def coloured_pixels(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where an RGB image is not grey: coloured markers, logos, Doppler. uint8 (H, W, 3) to bool (H, W)."""
+    return (image.max(axis=2).astype(np.int16) - image.min(axis=2)) > LEAST_COLOUR
+
+
+def overlay_mask(grey: NDArray[np.uint8], *, margin: int = 2) -> NDArray[np.bool_]:
+    """Pixels that were drawn over the ultrasound.
+
+    Args:
+        grey: uint8 (H, W), a B-mode frame.
+        margin: pixels by which what is found is widened, because glyphs are smoothed into their surroundings.
+
+    Returns:
+        bool (H, W). Calcifications in one bright spot can be taken for a dot of a measuring line; ``docs/ablations.md``
+        gives the failures counted on real images.
+    """
+    scale = min(1.0, WORK_SIDE / max(grey.shape))
+    if scale < 1.0:
+        size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+        small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    else:
+        small = grey
+    if min(small.shape) < 2 * STROKE:
+        return np.zeros(grey.shape, bool)
+    crosses, centres = _calipers(small)
+    found = _text(small) | crosses | _measuring_lines(small, centres)
+    if margin:
+        found = cv2.dilate(found.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
+    if scale < 1.0:
+        return np.asarray(cv2.resize(found.astype(np.uint8), grey.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
+    return found
+
+
+def remove_overlay(
+    grey: NDArray[np.uint8], *, margin: int = 2, extra: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Fill what :func:`overlay_mask` finds from its surroundings (Telea, J. Graphics Tools 9(1):23, 2004).
+
+    Args:
+        grey: uint8 (H, W).
+        margin: as in :func:`overlay_mask`.
+        extra: bool (H, W), further pixels to fill, such as :func:`coloured_pixels`.
+    """
+    found = overlay_mask(grey, margin=margin)
+    if extra is not None:
+        found = found | extra
+    if not found.any() or found.all():
+        return grey
+    return np.asarray(cv2.inpaint(grey, found.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+
+
+def _text(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Letters, digits, brackets, logos and the ticks of scales: glyph-sized spots with a drawn stroke."""
+    strokes = _strokes(grey)
+    # Speckle that is as sharp everywhere is a property of the scanner, not a mark. Text itself is capped, or a
+    # dense line of it would count as such speckle.
+    usual = cv2.blur(np.minimum(strokes, LEAST_STEP), (81, 81), borderType=cv2.BORDER_REFLECT).astype(np.float32)
+    seeds = (strokes >= LEAST_STEP) & (strokes > 5 * usual)
+    spots = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((13, 13), np.uint8)) >= LEAST_STEP) & (grey >= 90)
+    _, parts, stats, centres = cv2.connectedComponentsWithStats(spots.astype(np.uint8), connectivity=8)
+    seeded = np.bincount(parts[seeds], minlength=len(stats))
+    height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
+    tallest = max(12, round(max(grey.shape) * 0.06))
+    sized = (height >= 5) & (height <= tallest) & (width <= 6 * tallest)
+    sized[0] = False
+    drawn = seeded / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
+    # A strand of tissue is long, thin and flat; several letters grown together are long but full of strokes.
+    glyph = sized & (seeded >= 3) & (drawn >= np.where(width <= 3 * height, 0.06, 0.15))
+    glyph |= _beside(glyph, sized & (width <= 2 * height), stats=stats, centres=centres)
+    return glyph[parts] | _words(strokes, tallest=tallest)
+
+
+def _words(strokes: NDArray[np.uint8], *, tallest: int) -> NDArray[np.bool_]:
+    """Rows of strokes side by side: words whose letters have grown together with the tissue behind them."""
+    drawn = (strokes >= LEAST_STEP).astype(np.uint8)
+    rows = cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((3, 11), np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(rows, connectivity=8)
+    pieces, piece_of = cv2.connectedComponents(drawn, connectivity=8)
+    first = np.zeros(pieces, np.intp)
+    first[piece_of] = parts
+    strokes_in = np.bincount(first[1:], minlength=count)
+    height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
+    filled = np.bincount(parts[drawn > 0], minlength=count) / np.maximum(height * width, 1)
+    word = (strokes_in >= 4) & (height >= 6) & (height <= tallest) & (width >= 2 * height) & (filled >= 0.2)
+    word[0] = False
+    return word[parts]
+
+
+def _beside(
+    glyph: NDArray[np.bool_], candidate: NDArray[np.bool_], *, stats: NDArray[np.int32], centres: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Candidates that continue a line of text: as high as a glyph, on its line, less than two letters away."""
+    accepted = np.zeros_like(glyph)
+    reached = np.flatnonzero(glyph)
+    height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
+    for _ in range(3):
+        waiting = np.flatnonzero(candidate & ~glyph & ~accepted)
+        if not len(waiting) or not len(reached):
+            break
+        tall = height[reached][None]
+        alike = np.abs(height[waiting][:, None] - tall) <= 0.2 * tall
+        level = np.abs(centres[waiting, 1][:, None] - centres[reached, 1][None]) <= 0.2 * tall
+        apart = np.abs(centres[waiting, 0][:, None] - centres[reached, 0][None])
+        near = apart - width[waiting][:, None] / 2 - width[reached][None] / 2 <= 1.2 * tall
+        reached = waiting[(alike & level & near).any(axis=1)]
+        accepted[reached] = True
+    return accepted
+
+
+def _strokes(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How much each pixel belongs to a thin bright stroke, upright or italic, of some length; grey levels."""
+    sideways = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((1, STROKE), np.uint8))
+    upright = cv2.morphologyEx(sideways, cv2.MORPH_OPEN, np.ones((4, 1), np.uint8))
+    return np.asarray(np.maximum(upright, cv2.morphologyEx(sideways, cv2.MORPH_OPEN, _ITALIC)), np.uint8)
+
+
+def _calipers(grey: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
+    """Upright and diagonal crosses: their pixels, and their centres (row, column)."""
+    detail = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8)).astype(np.float32)
+    found = np.zeros(grey.shape, np.uint8)
+    centres: list[tuple[int, int]] = []
+    for template in _CROSSES:
+        side = len(template)
+        if side > min(grey.shape):
+            continue
+        likeness = cv2.matchTemplate(detail, template, cv2.TM_CCOEFF_NORMED)
+        peaks = (likeness >= LEAST_LIKENESS.get(side, 0.62)) & (likeness == cv2.dilate(likeness, np.ones((side, side))))
+        for row, column in np.argwhere(peaks):
+            patch = detail[row : row + side, column : column + side]
+            if patch[template > 0].mean() >= LEAST_STEP:
+                found[row : row + side, column : column + side] |= (template > 0).astype(np.uint8)
+                centres.append((int(row) + side // 2, int(column) + side // 2))
+    return found > 0, centres
+
+
+def _measuring_lines(grey: NDArray[np.uint8], centres: list[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Dotted lines between two calipers: along them the image is brighter than on both sides, dot after dot."""
+    detail = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((5, 5), np.uint8))
+    found = np.zeros(grey.shape, np.uint8)
+    for first, (top, left) in enumerate(centres):
+        for bottom, right in centres[:first]:
+            length = int(np.hypot(bottom - top, right - left))
+            if length < 24:
+                continue
+            along = np.linspace(0.1, 0.9, length)
+            rows = np.rint(top + along * (bottom - top)).astype(int)
+            columns = np.rint(left + along * (right - left)).astype(int)
+            normal = np.array([right - left, top - bottom]) / length
+            middle = _brightest(detail, rows, columns)
+            aside = [
+                _brightest(
+                    detail,
+                    np.clip(np.rint(rows + sign * 5 * normal[0]).astype(int), 0, grey.shape[0] - 1),
+                    np.clip(np.rint(columns + sign * 5 * normal[1]).astype(int), 0, grey.shape[1] - 1),
+                )
+                for sign in (-1, 1)
+            ]
+            if (middle > 20 + np.maximum(*aside)).mean() > 0.45:
+                cv2.line(found, (left, top), (right, bottom), 1, 3)
+    return found > 0
+
+
+def _brightest(detail: NDArray[np.uint8], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Greatest value among three neighbours along a path, so that the gaps between dots do not count."""
+    values = detail[rows, columns].astype(np.float64)
+    return np.maximum.reduce([values, np.roll(values, 1), np.roll(values, -1)])
+
+
+def _crosses() -> tuple[NDArray[np.float32], ...]:
+    templates = []
+    for side in CALIPER_SIZES:
+        thickness = 1 if side < 13 else 2
+        middle = side // 2
+        upright = np.zeros((side, side), np.float32)
+        upright[middle : middle + thickness] = 1
+        upright[:, middle : middle + thickness] = 1
+        diagonal = np.eye(side, dtype=np.float32)
+        diagonal = np.maximum(diagonal, diagonal[:, ::-1])
+        templates += [upright, np.asarray(cv2.dilate(diagonal, np.ones((1, thickness))), np.float32)]
+    return tuple(templates)
+
+
+_CROSSES = _crosses()
+
+_ITALIC = np.array([[0, 0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0]], np.uint8)
+"""A stroke of a slanted letter, as in the makers' logos."""

@@ -1,0 +1,110 @@
+"""How well outlines agree with the lesions that were drawn by hand, and how often there is one too few or too many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.metrics import RESAMPLES, Figure, Floats, bootstrap
+
+SEGMENTATION_GOAL = {"busi": 0.80, "busbra": 0.85}
+"""Mean Dice on lesions that the goals ask for."""
+
+
+def overlap(outline: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> tuple[float, float]:
+    """Dice and IoU (Jaccard) of two masks of one size; NaN for both where there is no lesion.
+
+    Raises:
+        ValueError: the masks differ in size.
+    """
+    if outline.shape != lesion.shape:
+        raise ValueError(f"An outline of {outline.shape} cannot be held against a lesion of {lesion.shape}.")
+    if not lesion.any():
+        return float("nan"), float("nan")
+    shared = float(np.logical_and(outline, lesion).sum())
+    return (
+        2 * shared / float(outline.sum() + lesion.sum()),
+        shared / float(np.logical_or(outline, lesion).sum()),
+    )
+
+
+def segmentation_figures(
+    *,
+    dice: Floats,
+    iou: Floats,
+    found_area: Floats,
+    labels: Sequence[str],
+    sources: Sequence[str],
+    groups: Sequence[str],
+    resamples: int = RESAMPLES,
+) -> dict[str, dict[str, Any]]:
+    """Agreement on images with a lesion, misses, and outlines on images without one; for each collection.
+
+    Args:
+        dice, iou: (N,) of each image's outline, 0 where none was drawn; NaN for images without a true lesion.
+        found_area: (N,) share of the image inside the outline, 0-1; 0 where none was drawn.
+        labels: of each image, one of :data:`ml.contract.LABELS`.
+        sources, groups: collection and bootstrap group of each image.
+        resamples: of the bootstrap.
+
+    Returns:
+        for each collection, as figures with n and interval: ``dice_mean``, ``dice_median``, ``iou_mean``,
+        ``iou_median``, ``missed_lesions`` (share of lesions that the outline does not touch, or that have none),
+        ``dice_mean_benign``, ``dice_mean_malignant``, and where there are normal images ``false_lesions`` (share of
+        them with an outline).
+
+    Raises:
+        ValueError: arrays of different lengths, a value out of range, or a normal image with a Dice.
+    """
+    arrays = [np.asarray(each, dtype=np.float64) for each in (dice, iou, found_area)]
+    if len({*(len(each) for each in arrays), len(labels), len(sources), len(groups)}) != 1:
+        raise ValueError("Dice, IoU, area, labels, sources and groups must be of one length.")
+    if any(((each < 0) | (each > 1)).any() for each in arrays) or np.isnan(arrays[2]).any():
+        raise ValueError("Dice, IoU and area must lie within 0-1.")
+    kind, place, member = (np.asarray(each) for each in (labels, sources, groups))
+    lesion = ~np.isnan(arrays[0])
+    if (lesion & (kind == "normal")).any() or (np.isnan(arrays[1]) != ~lesion).any():
+        raise ValueError("A normal image has no lesion to agree with, and Dice and IoU go together.")
+    report = {}
+    for source in sorted(set(sources)):
+        inside = place == source
+        figures: dict[str, Figure] = {}
+        if (inside & lesion).any():
+            figures |= _agreement(arrays[0], arrays[1], inside & lesion, member, resamples=resamples)
+        for label in ("benign", "malignant"):
+            chosen = inside & lesion & (kind == label)
+            if chosen.any():
+                figures |= _mean(f"dice_mean_{label}", arrays[0], chosen, member, resamples=resamples)
+        normal = inside & (kind == "normal")
+        if normal.any():
+            figures |= _mean("false_lesions", arrays[2] > 0, normal, member, resamples=resamples)
+        report[source] = {name: figure.as_dict() for name, figure in figures.items()}
+    return report
+
+
+def _agreement(
+    dice: Floats, iou: Floats, chosen: NDArray[np.bool_], groups: NDArray[np.str_], *, resamples: int
+) -> dict[str, Figure]:
+    columns = {"dice": dice[chosen], "iou": iou[chosen]}
+
+    def measure(picked: NDArray[np.intp]) -> dict[str, float]:
+        means = {f"{name}_mean": float(column[picked].mean()) for name, column in columns.items()}
+        medians = {f"{name}_median": float(np.median(column[picked])) for name, column in columns.items()}
+        return {**means, **medians, "missed_lesions": float((columns["dice"][picked] == 0).mean())}
+
+    return bootstrap(measure, groups[chosen].tolist(), resamples=resamples)
+
+
+def _mean(
+    name: str,
+    values: Floats | NDArray[np.bool_],
+    chosen: NDArray[np.bool_],
+    groups: NDArray[np.str_],
+    *,
+    resamples: int,
+) -> dict[str, Figure]:
+    mine = values[chosen]
+    return bootstrap(lambda picked: {name: float(mine[picked].mean())}, groups[chosen].tolist(), resamples=resamples)
