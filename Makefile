@@ -74,6 +74,8 @@ lint: $(DEV_READY) $(NODE_READY)
 
 ## Times the site and its history with real processes, and the model: two tables.
 bench: setup $(DEV_READY)
+	@$(BIN)/pip install --quiet --no-deps -r requirements-bench.txt || \
+	    echo "OpenVINO could not be installed; its row says so."
 	$(BIN)/python -m portal.bench all
 	$(BIN)/python -m ml bench
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -49,3 +50,28 @@ class FrameForm(forms.Form):
     """Which frame of a multi-frame file, counted from 1."""
 
     frame = forms.IntegerField(min_value=1)
+
+
+class ReasonForm(forms.Form):
+    """Why an administrator has a model used."""
+
+    reason = forms.CharField(max_length=300, label="Reason", error_messages={"required": "Say why; it is kept."})
+
+
+class PrevalenceForm(forms.Form):
+    """The site's own prevalence of malignancy, in percent; nothing for the model's own."""
+
+    percent = forms.DecimalField(
+        min_value=Decimal("0.1"),
+        max_value=Decimal(90),
+        max_digits=5,
+        decimal_places=2,
+        required=False,
+        label="Prevalence in percent",
+    )
+
+    @property
+    def prevalence(self) -> float | None:
+        """0-1, of a form that is valid."""
+        percent = self.cleaned_data["percent"]
+        return None if percent is None else float(percent / 100)

@@ -108,6 +108,8 @@ EXPORTED: tuple[tuple[str, Callable[[Analysis], Any]], ...] = (
     ("model_status", lambda row: row.model_status),
     ("reasons", lambda row: " ".join(row.reasons) or row.error_message),
     ("synthetic", lambda row: "yes" if row.patient.synthetic else "no"),
+    ("uncertain", lambda row: ("yes" if row.uncertain else "no") if row.label else ""),
+    ("prevalence", lambda row: _figure(row.prevalence)),
 )
 """Heading and value of each column of the CSV file, in order (docs/api.md)."""
 

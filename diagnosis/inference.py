@@ -5,16 +5,17 @@ The library is imported inside functions (house plan): importing this module loa
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from diagnosis.models import Modality, ModelVersion
-from ml.contract import ModelError, Outcome
+from diagnosis.models import Analysis, Modality, ModalitySetting, ModelVersion
+from ml.contract import Mark, ModelError, ModelIdentity, Outcome, OutcomeState, Prediction, Quality
 
 if TYPE_CHECKING:
     from django.db.models.fields.files import FieldFile
@@ -81,6 +82,16 @@ def evaluation_path(name: str, version: str) -> Path:
     return registry.find_model(name, version, root=settings.MODEL_DIR).evaluation_path
 
 
+def plots(name: str, version: str) -> dict[str, tuple[Path, str]]:
+    """The pictures of an artefact that its manifest lists: file name -> path and SHA-256. ``ModelError`` as above."""
+    from ml import registry
+
+    found = registry.find_model(name, version, root=settings.MODEL_DIR)
+    return {
+        file: (found.folder / file, digest) for file, digest in found.manifest["files"].items() if file.endswith(".png")
+    }
+
+
 def altered_files(name: str, version: str, *, sha256: str) -> list[str]:
     """Compare every file of an artefact with its manifest, and the manifest with the registered digest of the model.
 
@@ -130,16 +141,124 @@ def analyse(
         )
     model = _loaded(active.name, active.version, sha256=active.sha256)
     outcome = analyse_pixels(read_image(Path(file.path)), model)
-    if outcome.prediction is None:
+    own = outcome.prediction
+    if own is None:
         return Result(outcome=outcome)
+    prediction, prevalence = _rebased(own, model=active)
     maps, found = outcome.class_maps, outcome.segmentation
     return Result(
-        outcome=outcome,
-        explanation=None if maps is None else overlay.layer_png(maps[outcome.prediction.label]),
+        outcome=dataclasses.replace(outcome, prediction=prediction),
+        prevalence=prevalence,
+        own_probabilities=None if prevalence is None else own.probabilities,
+        explanation=None if maps is None else overlay.layer_png(maps[prediction.label]),
         lesion=None
         if found is None
         else lesion.kept(found, row_spacing_mm=row_spacing_mm, column_spacing_mm=column_spacing_mm),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """What the views of one mammography exam add up to; finding <= view <= breast <= exam by construction.
+
+    Attributes:
+        score: 0-1, of the worse breast.
+        breasts: side (``L``, ``R``) -> 0-1.
+        views: how many images were joined.
+        left_out: how many results were not, because the image does not say its side.
+        model: name and version of the model that spoke.
+        research: whether it is a research model.
+    """
+
+    score: float
+    breasts: Mapping[str, float]
+    views: int
+    left_out: int
+    model: str
+    research: bool
+
+
+def exam(analyses: Iterable[Analysis]) -> Exam | None:
+    """Join the results of the mammograms of one study.
+
+    Returns:
+        ``None`` for fewer than two joined views, and where several models spoke: their scores are not on one scale.
+    """
+    from ml.mammogram.exam import LATERALITIES, fuse_outcomes
+
+    scored = [one for one in analyses if one.modality == Modality.MAMMOGRAM and one.probabilities is not None]
+    if len({(one.model_name, one.model_version, one.prevalence) for one in scored}) != 1:
+        return None
+    sided = [one for one in scored if one.image.laterality in LATERALITIES]
+    fused = fuse_outcomes((one.image.laterality, one.image.view, _outcome_of(one)) for one in sided)
+    if fused is None or len(sided) < 2:
+        return None
+    return Exam(
+        score=fused.exam,
+        breasts=fused.breasts,
+        views=len(sided),
+        left_out=len(scored) - len(sided),
+        model=f"{scored[0].model_name} {scored[0].model_version}",
+        research=scored[0].is_research,
+    )
+
+
+def _outcome_of(analysis: Analysis) -> Outcome:
+    """A stored result as the pipeline gave it, without its pictures."""
+    return Outcome(
+        state=OutcomeState.SUCCEEDED,
+        model=ModelIdentity(
+            name=analysis.model_name,
+            version=analysis.model_version,
+            sha256=analysis.model_sha256,
+            modality=analysis.modality,
+            status=analysis.model_status,
+        ),
+        quality=Quality(),
+        prediction=Prediction(
+            label=analysis.label,
+            confidence=analysis.confidence or 0.0,
+            probabilities=analysis.probabilities or {},
+            suspicion=analysis.suspicion or 1,
+            uncertain=analysis.uncertain,
+        ),
+        marks=tuple(Mark(**mark) for mark in analysis.marks),
+    )
+
+
+def training_shares(name: str, version: str) -> Mapping[str, float] | None:
+    """Share of each label where a model was calibrated; ``None`` for one that states none and cannot be re-based.
+
+    Raises:
+        ModelError: the artefact is not installed or its manifest is damaged.
+    """
+    from ml import registry
+
+    calibration = registry.find_model(name, version, root=settings.MODEL_DIR).manifest.get("calibration")
+    return calibration.get("prevalence") if isinstance(calibration, Mapping) else None
+
+
+def _rebased(own: Prediction, *, model: ModelVersion) -> tuple[Prediction, float | None]:
+    """Re-base a prediction to the site's prevalence, where it has entered one and the model can be re-based."""
+    from ml import registry
+    from ml.prevalence import rebase_prediction
+
+    decided = ModalitySetting.objects.filter(modality=model.modality).first()
+    shares = training_shares(model.name, model.version)
+    if decided is None or decided.prevalence is None or shares is None:
+        return own, None
+    manifest = registry.find_model(model.name, model.version, root=settings.MODEL_DIR).manifest
+    try:
+        based = rebase_prediction(
+            own, training=shares, malignant=decided.prevalence, cuts=manifest["calibration"]["suspicion_cuts"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            "model_invalid",
+            f"{model} cannot be re-based to the site's prevalence: {error}.",
+            remedy="Remove the prevalence on the page of models, or install a model that can be re-based.",
+        ) from error
+    return based, decided.prevalence
 
 
 def _loaded(name: str, version: str, *, sha256: str) -> LoadedModel:

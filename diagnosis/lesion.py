@@ -81,8 +81,8 @@ def _contours(mask: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
 
 
 def _simplified(contours: list[NDArray[np.int32]]) -> list[list[list[int]]]:
-    polygons = [
-        cv2.approxPolyDP(contour, OUTLINE_TOLERANCE_PX, closed=True).reshape(-1, 2).tolist()
+    polygons: list[list[list[int]]] = [
+        cv2.approxPolyDP(contour, OUTLINE_TOLERANCE_PX, closed=True).reshape(-1, 2).astype(int).tolist()
         for contour in contours[:MOST_PARTS]
     ]
     # The largest part is drawn whatever its edge; the others while there is room.

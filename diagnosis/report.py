@@ -25,7 +25,16 @@ from xhtml2pdf.config.resources import ResourceAccessPolicy
 from xhtml2pdf.document import pisaDocument
 
 from diagnosis import report_fonts, report_images
-from diagnosis.wording import check_words, label_phrase, label_words, percent, suspicion_words
+from diagnosis.wording import (
+    UNCERTAIN,
+    UNCERTAIN_MEANING,
+    check_words,
+    label_phrase,
+    label_words,
+    percent,
+    prevalence_words,
+    suspicion_words,
+)
 
 # The same context gives the same bytes, so a report can be made again and compared by its digest.
 rl_config.invariant = 1
@@ -79,10 +88,16 @@ class ReportContext:
         time_zone: IANA name, such as ``Europe/Warsaw``.
         frame: words such as ``frame 12 of 40``, empty for a still image.
         image_png: the image as it was analysed, PNG or JPEG.
-        overlay_png: the same image with the Grad-CAM map laid over it.
+        overlay_png: the same image with the Grad-CAM map laid over it; empty where the model draws none.
+        outlined_png: the same image with the outline of the lesion and the marks; empty where there are none.
+        measures: name and words of each measurement of the lesion, with its unit.
+        marks: probability of each marked place, in the order of their numbers.
         confidence: calibrated probability of ``label``, 0-1.
         probabilities: calibrated probability of each class.
         suspicion: 1-10.
+        uncertain: the result is to be read as if there were none.
+        prevalence: the site's own, that the probabilities are re-based to; ``None``: the model's.
+        own_probabilities: what the model itself said, where they are re-based.
         quality: name, value, limit in words, passed, of each check.
         model_status: ``released`` or ``research``.
     """
@@ -128,6 +143,12 @@ class ReportContext:
     model_status: str
     analysed_at: datetime
     requested_by: str
+    outlined_png: bytes = b""
+    measures: Sequence[tuple[str, str]] = ()
+    marks: Sequence[float] = ()
+    uncertain: bool = False
+    prevalence: float | None = None
+    own_probabilities: Mapping[str, float] | None = None
     signed_by: str = ""
     signed_at: datetime | None = None
 
@@ -156,11 +177,10 @@ def render(context: ReportContext) -> RenderedReport:
         raise ReportError(str(missing)) from missing
     place = ""
     try:
-        original, overlay = report_images.printed(context.image_png), report_images.printed(context.overlay_png)
-        page = _Words(context, setter).page() | {"original": original, "overlay": overlay}
+        shown = _pictures(context)
+        page = _Words(context, setter).page() | {"pictures": shown}
         sources = {
-            "original": original.source,
-            "overlay": overlay.source,
+            **{name: picture.source for name, picture in shown},
             "qr": report_images.qr_code(context.verification_url),
             "dark": report_images.DARK,
             "mid": report_images.MID,
@@ -180,6 +200,14 @@ def render(context: ReportContext) -> RenderedReport:
         refusal.add_note(place)
         raise refusal
     return RenderedReport(pdf=pdf, sha256=hashlib.sha256(pdf).hexdigest(), pages=pages)
+
+
+def _pictures(context: ReportContext) -> list[tuple[str, report_images.Printed]]:
+    """The image, and beside it what the model drew, by the names that the template knows them by."""
+    given = [("original", context.image_png), ("overlay", context.overlay_png), ("outlined", context.outlined_png)]
+    there = [(name, content) for name, content in given if content]
+    box = report_images.THIRD_BOX_MM if len(there) == len(given) else report_images.IMAGE_BOX_MM
+    return [(name, report_images.printed(content, box_mm=box)) for name, content in there]
 
 
 def _silence() -> None:
@@ -247,6 +275,15 @@ class _Words:
                 (label_words(label), percent(value), f"{value:.2f}", f"{max(value * BAR_MM, 0.3):.1f}")
                 for label, value in sorted(context.probabilities.items(), key=lambda item: -item[1])
             ],
+            "uncertain": UNCERTAIN if context.uncertain else "",
+            "uncertain_meaning": UNCERTAIN_MEANING,
+            "prevalence": "" if context.prevalence is None else prevalence_words(context.prevalence),
+            "own_probabilities": ", ".join(
+                f"{label_words(label).lower()} {percent(value)}"
+                for label, value in sorted((context.own_probabilities or {}).items(), key=lambda item: -item[1])
+            ),
+            "measures": [(self._text(name), self._text(words)) for name, words in context.measures],
+            "marks": [(number, percent(score)) for number, score in enumerate(context.marks, start=1)],
             "quality_passed": all(passed for *_, passed in context.quality),
             "quality": [
                 (

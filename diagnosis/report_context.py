@@ -11,6 +11,7 @@ from django.utils import timezone
 from diagnosis import overlay
 from diagnosis.models import Report
 from diagnosis.report import ReportContext
+from diagnosis.wording import area_words, diameter_words
 
 
 def of(row: Report) -> ReportContext:
@@ -29,8 +30,15 @@ def of(row: Report) -> ReportContext:
     patient = study.patient
     with image.file.open("rb") as file:
         image_png = file.read()
-    with analysis.explanation.open("rb") as file:
-        layer_png = file.read()
+    pixels = _decoded(image_png)
+    overlay_png = outlined_png = b""
+    if analysis.explanation:
+        with analysis.explanation.open("rb") as file:
+            overlay_png = overlay.composite_png(pixels, _decoded(file.read()))
+    lesion = analysis.lesion
+    if lesion or analysis.marks:
+        outlined_png = overlay.outlined_png(pixels, polygons=lesion["outline"] if lesion else (), marks=analysis.marks)
+    measures = [("Longest diameter", diameter_words(lesion)), ("Area", area_words(lesion))] if lesion else []
     spacing = ""
     if image.row_spacing_mm and image.column_spacing_mm:
         spacing = f"{image.row_spacing_mm:.3f} x {image.column_spacing_mm:.3f} mm"
@@ -64,11 +72,17 @@ def of(row: Report) -> ReportContext:
         view=image.get_view_display() if image.view else "",
         pixel_spacing=spacing,
         image_png=image_png,
-        overlay_png=overlay.composite_png(_decoded(image_png), _decoded(layer_png)),
+        overlay_png=overlay_png,
+        outlined_png=outlined_png,
+        measures=measures,
+        marks=[mark["score"] for mark in analysis.marks],
         label=analysis.label,
         confidence=confidence,
         probabilities=probabilities,
         suspicion=suspicion,
+        uncertain=analysis.uncertain,
+        prevalence=analysis.prevalence,
+        own_probabilities=analysis.own_probabilities,
         quality=[(check["name"], check["value"], check["limit"], check["passed"]) for check in analysis.quality],
         model_name=analysis.model_name,
         model_version=analysis.model_version,

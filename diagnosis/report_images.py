@@ -10,7 +10,9 @@ import numpy as np
 import qrcode
 
 IMAGE_BOX_MM = (84.0, 76.0)
-"""Width and height that one of the two images may take."""
+"""Width and height that one of two images may take."""
+THIRD_BOX_MM = (56.0, 66.0)
+"""The same of three images."""
 IMAGE_PIXELS = 1000
 """The longer side of a printed image: 84 mm at 300 dots an inch."""
 JPEG_QUALITY = 90
@@ -27,8 +29,8 @@ class Printed:
     height: str
 
 
-def printed(encoded: bytes) -> Printed:
-    """Return an image at print resolution, fitted into :data:`IMAGE_BOX_MM`.
+def printed(encoded: bytes, *, box_mm: tuple[float, float] = IMAGE_BOX_MM) -> Printed:
+    """Return an image at print resolution, fitted into a box of width and height.
 
     Raises:
         ValueError: when ``encoded`` is not an image that OpenCV reads.
@@ -37,7 +39,7 @@ def printed(encoded: bytes) -> Printed:
     if pixels is None:
         raise ValueError("an image could not be decoded")
     height, width = pixels.shape[:2]
-    millimetres = min(IMAGE_BOX_MM[0] / width, IMAGE_BOX_MM[1] / height)
+    millimetres = min(box_mm[0] / width, box_mm[1] / height)
     shrink = IMAGE_PIXELS / max(width, height)
     if shrink < 1:
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import structlog
 from django.db.models.fields.files import FieldFile
@@ -20,7 +21,13 @@ THUMBNAIL_SECONDS = 300
 
 
 def send(
-    request: HttpRequest, file: FieldFile, *, sha256: str, content_type: str, filename: str, attachment: bool = False
+    request: HttpRequest,
+    file: FieldFile | Path,
+    *,
+    sha256: str,
+    content_type: str,
+    filename: str,
+    attachment: bool = False,
 ) -> HttpResponseBase:
     """Stream a stored file with its SHA-256 as ETag; 304 to who has it.
 

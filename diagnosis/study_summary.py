@@ -18,7 +18,8 @@ class StudySummary:
         unfinished: analyses that are waiting or running.
         failed: analyses that stopped by a fault of ours.
         refused: analyses that the quality checks declined.
-        worst: the analysis with the highest suspicion, if any has a result.
+        worst: the analysis with the highest suspicion by a released model, if there is one; what lists go by.
+        research: where no released model has spoken, the one with the highest suspicion by a research model.
     """
 
     study: Study
@@ -27,6 +28,7 @@ class StudySummary:
     failed: int
     refused: int
     worst: Analysis | None
+    research: Analysis | None
 
     @property
     def version(self) -> str:
@@ -38,12 +40,18 @@ class StudySummary:
 def summarise(study: Study) -> StudySummary:
     images = tuple(study.images.all())
     analyses = [image.analysis for image in images]
-    scored = [analysis for analysis in analyses if analysis.suspicion is not None]
+    ordering = [analysis for analysis in analyses if analysis.may_order_worklist]
+    research = [analysis for analysis in analyses if analysis.suspicion is not None and analysis.is_research]
     return StudySummary(
         study=study,
         images=images,
         unfinished=sum(analysis.state in UNFINISHED for analysis in analyses),
         failed=sum(analysis.state == State.FAILED for analysis in analyses),
         refused=sum(analysis.state == State.REJECTED for analysis in analyses),
-        worst=max(scored, key=lambda analysis: (analysis.suspicion, analysis.probability_malignant or 0), default=None),
+        worst=_highest(ordering),
+        research=None if ordering else _highest(research),
     )
+
+
+def _highest(analyses: list[Analysis]) -> Analysis | None:
+    return max(analyses, key=lambda one: (one.suspicion or 0, one.probability_malignant or 0), default=None)

@@ -29,7 +29,11 @@ urlpatterns = [
     path("history/", history.history, name="history"),
     path("history/export.csv", history.export, name="history-export"),
     path("models/", models.model_list, name="model-list"),
-    path("models/<str:name>/<str:version>/", models.model_card, name="model-card"),
+    path("models/prevalence/<str:modality>/", models.prevalence, name="model-prevalence"),
+    path("models/<str:name>/<str:version>/", models.card, name="model-card"),
+    path("models/<str:name>/<str:version>/choose/", models.choose, name="model-choose"),
+    path("models/<str:name>/<str:version>/stop/", models.stop, name="model-stop"),
+    path("models/<str:name>/<str:version>/<slug:plot>.png", models.plot, name="model-plot"),
     # Reports
     path("reports/<uuid:pk>.pdf", files.report, name="report-file"),
     path("verify/<slug:code>/", report.verify, name="verify"),

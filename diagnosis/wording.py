@@ -1,6 +1,9 @@
-"""What a result is called on screens: words for labels, suspicion, quality checks and probabilities."""
+"""What a result is called on screens and in reports: labels, suspicion, doubt, measurements, checks, probabilities."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 LABEL_WORDS = {"malignant": "Malignant", "benign": "Benign", "normal": "Normal"}
 LABEL_PHRASES = {
@@ -31,6 +34,43 @@ CHECK_WORDS = {
     "blur": "Sharpness",
     "noise": "Noise",
     "novelty": "Likeness to the images the model knows",
+    "crop": "Share of the picture that shows tissue",
+    "text": "Writing and callipers on the image",
+    "mammogram": "Shows a mammogram",
+}
+
+CHECK_REMEDIES = {
+    "size": "Export the image at its full size; a screenshot or a thumbnail is too small.",
+    "aspect": "Export the whole image, not a strip of it.",
+    "colour": "Export the grey image, without Doppler, elastography or coloured overlays.",
+    "blank": "Check that the file holds the image that was meant, and export it again.",
+    "exposure": "Take the image again with another gain, or export it with its usual window.",
+    "blur": "Take the image again with the lesion in focus, or export it without compression.",
+    "noise": "Take the image again with less gain, or export it without compression.",
+    "novelty": "Check that the file shows a breast and is of this study's kind; an image of another kind belongs in a "
+    "study of that kind. If it is right, read it without the computer's opinion: this model was not made for it.",
+    "crop": "Export the image with the tissue filling it, without the screen around it.",
+    "text": "Export the image without measurements and writing on the tissue.",
+    "mammogram": "Check that the file shows one mammogram of one breast. An ultrasound belongs in an ultrasound study.",
+}
+"""What a person can do about a failed check."""
+
+UNCERTAIN = "Uncertain: read as if there were no AI."
+UNCERTAIN_MEANING = (
+    "The probability of malignancy lies where this model could not tell malignant from other images well enough in its "
+    "tests. The label and the step below lean to one side and are not to be relied on. The model card gives the rule "
+    "and how often it happens."
+)
+RESEARCH = "Research model: not for clinical decisions; never orders the worklist."
+
+SOURCE_WORDS = {
+    "busi": "BUSI",
+    "busbra": "BUS-BRA",
+    "breast": "BrEaST",
+    "mini-mias": "mini-MIAS",
+    "cdd-cesm": "CDD-CESM",
+    "cdd-cesm-low-energy": "CDD-CESM, low energy",
+    "cdd-cesm-subtracted": "CDD-CESM, subtracted",
 }
 
 
@@ -53,6 +93,38 @@ def suspicion_words(suspicion: int) -> str:
 
 def check_words(name: str) -> str:
     return CHECK_WORDS.get(name, name.replace("_", " ").capitalize())
+
+
+def check_remedy(name: str) -> str:
+    """What to do about a failed check; empty for one that this table does not know."""
+    return CHECK_REMEDIES.get(name, "")
+
+
+def source_words(source: str) -> str:
+    """The name of a collection as it is published."""
+    return SOURCE_WORDS.get(source, source)
+
+
+def area_words(lesion: Mapping[str, Any]) -> str:
+    """``142.6 mm² (8.1 % of the image)``, or the share alone where the pixel size is not known."""
+    share = f"{100 * lesion['area_share']:.1f}\N{NO-BREAK SPACE}% of the image"
+    if lesion["area_mm2"] is None:
+        return share
+    return f"{lesion['area_mm2']:.1f}\N{NO-BREAK SPACE}mm\N{SUPERSCRIPT TWO} ({share})"
+
+
+def diameter_words(lesion: Mapping[str, Any]) -> str:
+    """``16.3 mm``, or the pixels where their size is not known."""
+    if lesion["longest_diameter_mm"] is None:
+        return (
+            f"{lesion['longest_diameter_px']:.0f}\N{NO-BREAK SPACE}pixels (the file does not say how large a pixel is)"
+        )
+    return f"{lesion['longest_diameter_mm']:.1f}\N{NO-BREAK SPACE}mm"
+
+
+def prevalence_words(prevalence: float) -> str:
+    """``8 %``, ``0.5 %``."""
+    return f"{100 * prevalence:.2g}\N{NO-BREAK SPACE}%"
 
 
 def percent(probability: float) -> str:

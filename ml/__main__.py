@@ -13,12 +13,22 @@ from ml.contract import ImageError, ModelError
 COMMANDS = {
     "train": "train with leak-safe cross-validation",
     "fit": "train any network of the zoo by a recipe in YAML",
+    "fit_compare": "finished runs of fit in one table, leaky beside leak-safe",
+    "fit_release": "turn a run of fit into a model artefact",
+    "fit_speed": "time an epoch from cached frozen features against one without",
     "release": "turn a training run into a model artefact with evaluation and card",
+    "mammogram": "train or release the detector on mammograms",
+    "table": "write every system's figures into docs/models.md",
+    "ensemble": "fuse finished runs by calibrated averaging and measure them",
     "evaluate": "measure an installed model on labelled images",
     "predict": "analyse image files",
     "bench": "time the pipeline against its alternatives",
     "verify": "check the installed models file by file",
     "data": "check a labelled collection for leaks",
+    "ablate": "measure what each preprocessing step brings",
+    "baselines": "cross-validate classical classifiers and frozen features",
+    "paper": "run the published recipe, leaky and leak-safe",
+    "shortcuts": "test whether the hospital or burned-in marks give the answer",
 }
 
 

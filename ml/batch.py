@@ -1,7 +1,7 @@
 """Many image files, one after the other or several at once: in order, in bounded memory, past every bad file.
 
-Threads, not processes: decoding (Pillow), resizing (OpenCV) and the forward pass (LiteRT) all let go of Python's lock, so
-two threads cost as much processor time for each image as two processes do, start at once and share the library's memory.
+Threads, not processes: decoding (Pillow), resizing (OpenCV) and the forward pass (LiteRT) all let go of Python's lock,
+so two threads cost as much processor time for each image as two processes do, start at once and share their memory.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def analyse_files(
 ) -> Iterator[Analysed[Kept]]:
     """Analyse files with one worker for each model.
 
-    The results do not depend on the number of workers, to the last bit. At most ``AHEAD`` files for each worker are under
-    way or wait to be taken, and only what ``finish`` returns is kept of them, so a folder of any size needs the memory
-    of a few images.
+    The results do not depend on the number of workers, to the last bit. At most ``AHEAD`` files for each worker are
+    under way or wait to be taken, and only what ``finish`` returns is kept of them, so a folder of any size needs the
+    memory of as many images as there are workers.
 
     Args:
         paths: image files; taken one at a time, so a generator may be endless.

@@ -160,11 +160,13 @@ class Outcome:
         class_maps: float32 array (H, W), one per label: Grad-CAM (Selvaraju et al. 2017, ReLU applied) on the last
             convolution's grid, cropped to the image's own area (letterbox padding removed) and resized to the
             image's own resolution; each map divided by its maximum, range 0-1 (all zeros where nothing is positive).
+            ``None`` also for a model whose maps failed their checks.
         segmentation: the outlined lesion; ``None`` when none was found, the label is normal or the model outlines none.
         marks: suspicious places, highest score first; empty for models that mark none.
         similar: nearest training cases, nearest first; empty for models without a reference set.
         reasons: sentences for the person who uploaded the image, on a rejection.
-        timings_ms: milliseconds by stage: ``quality``, ``preprocess``, ``forward``, ``maps``, ``total``.
+        timings_ms: milliseconds by stage: ``quality``, ``preprocess``, ``forward``, ``maps``,
+            ``outline``, ``total``.
     """
 
     state: OutcomeState

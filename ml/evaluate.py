@@ -31,8 +31,11 @@ from ml.fusion import Fusion, fit_fusion
 from ml.logits import LogitTable
 from ml.metrics import RESAMPLES, Floats, softmax
 from ml.plots import draw_reliability, draw_roc
+from ml.segmentation_figures import segmentation_of_run
 from ml.subgroups import subgroups
 from ml.uncertain import UncertainZone, fit_zone
+
+NORMAL = LABELS.index("normal")
 
 GOAL_SPECIFICITY = {"busi": 0.85, "busbra": 0.80}
 """Specificity at which the goal for each collection asks for its sensitivity."""
@@ -93,7 +96,7 @@ def calibrate(table: LogitTable) -> Calibration:
     if len(table.looks) == 1:
         temperature = fit_temperature(table.logits[:, 0], table.labels, weights=weights)
     else:
-        complete = ~np.isnan(table.logits).any(axis=(1, 2))
+        complete: NDArray[np.bool_] = np.asarray(np.isfinite(table.logits).all(axis=(1, 2)), dtype=np.bool_)
         alone = None if complete.all() else fit_temperature(table.logits[:, 0], table.labels, weights=weights)
         whole = table.take(complete)
         fusion = fit_fusion(whole.members, whole.labels, weights=source_weights(whole.sources), alone=alone)
@@ -156,14 +159,28 @@ def evaluate_run(
         {name: stated_reliability(each) for name, each in by_source.items()},
         risk={name: stated_risk(each) for name, each in by_source.items()},
     )
+    normal = {
+        key for key, label in zip(table.keys, judged.probabilities.argmax(axis=1), strict=True) if label == NORMAL
+    }
+    outlines = segmentation_of_run(run, records, judged_normal=normal, resamples=resamples)
+    if outlines is not None:
+        report["segmentation"] = outlines
     cross = run / "cross-set.csv"
     if cross.is_file():
         report["cross_set"] = cross_set(LogitTable.read(cross), resamples=resamples)
     return report, calibrate(table)
 
 
-def cross_validation(table: LogitTable, *, resamples: int = RESAMPLES) -> tuple[dict[str, Any], Judged]:
-    """Protocol, figures of each collection and calibration, from out-of-fold logits alone."""
+def cross_validation(
+    table: LogitTable, *, resamples: int = RESAMPLES, looks: bool = True
+) -> tuple[dict[str, Any], Judged]:
+    """Protocol, figures of each collection and calibration, from out-of-fold logits alone.
+
+    Args:
+        table: of images that their network never saw.
+        resamples: of the bootstrap.
+        looks: whether to measure each look by itself too.
+    """
     judged, nested = judge_nested(table)
     shipped = calibrate(table)
     raw = replace(judged, probabilities=softmax(table.plain))
@@ -204,7 +221,7 @@ def cross_validation(table: LogitTable, *, resamples: int = RESAMPLES) -> tuple[
         },
         "uncertain": {"rule": ZONE_RULE, **shipped.zone.as_dict(), "sets": zones},
     }
-    if len(table.looks) > 1:
+    if looks and len(table.looks) > 1:
         report["looks"] = looks_alone(table, resamples=resamples)
     return report, judged
 

@@ -11,7 +11,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from ml.looks.recipe import TwoLookRecipe
+from ml.mammogram.network import Detector
 from ml.networks.mobilenet import Classifier, build_classifier, explained_graph
+from ml.networks.two_looks import TwoLookNetwork, build_two_looks, explained_two_looks
 from ml.recipe import Recipe
 from ml.storage import read_arrays, write_arrays, write_bytes
 
@@ -48,51 +51,72 @@ def fold_normalisation(base: keras.Model) -> None:
         layer.set_weights([neutral, beta - mean * scale, np.zeros_like(mean), np.ones_like(variance)])
 
 
-def store_half_precision(path: Path, classifier: Classifier) -> None:
+def store_half_precision(path: Path, network: Classifier | TwoLookNetwork | Detector) -> None:
     """Round the weights of the network to float16, in place, and store them.
 
     The graph is exported from the rounded weights, so that the stored Keras twin and the graph are the same network.
     The normalisation is folded before, and its scale, mean and variance stay float32: otherwise the converter would
     fold it after the rounding and round the products a second time.
     """
-    fold_normalisation(classifier.base)
-    network = classifier.full
+    fold_normalisation(network.base)
+    full = network.full
     exact = ("gamma", "moving_mean", "moving_variance")
     rounded = [
         np.asarray(weight) if weight.name in exact else np.asarray(weight).astype(np.float16)
-        for weight in network.weights
+        for weight in full.weights
     ]
     if not all(np.isfinite(weight).all() for weight in rounded):
         raise ValueError("A weight is too large for half precision.")
-    network.set_weights([weight.astype(np.float32) for weight in rounded])
+    full.set_weights([weight.astype(np.float32) for weight in rounded])
     write_arrays(path, {f"{number:04d}": weight for number, weight in enumerate(rounded)})
 
 
-def export_graph(path: Path, classifier: Classifier, *, explained: bool = True) -> None:
+def restore_two_looks(path: Path, *, recipe: TwoLookRecipe) -> TwoLookNetwork:
+    """Rebuild the two-look network from a run's ``network.npz`` or an artefact's ``weights.npz``.
+
+    Raises:
+        ValueError: the weights do not fit the recipe's network.
+    """
+    network = build_two_looks(
+        weights=None, side=recipe.side, alpha=recipe.alpha, dropout=recipe.dropout, width=recipe.width
+    )
+    stored = read_arrays(path)
+    network.full.set_weights([stored[name].astype(np.float32) for name in sorted(stored)])
+    return network
+
+
+def export_graph(path: Path, network: Classifier | TwoLookNetwork, *, explained: bool = True) -> None:
     """Write a LiteRT graph with float16 weights and float32 arithmetic.
 
     Args:
         path: the ``.tflite`` file.
-        classifier: the network.
-        explained: also yield class activation maps and embedding; without it only the bare network's logits.
+        network: a classifier, or the two-look network.
+        explained: also yield class activation maps and embedding; without it only what the bare network says.
     """
-    if explained:
-        model = explained_graph(classifier, batch=1)
+    if not explained:
+        image = keras.Input(network.full.input_shape[1:], batch_size=1)
+        model = keras.Model(image, network.full(image, training=False))
+    elif isinstance(network, TwoLookNetwork):
+        model = explained_two_looks(network, batch=1)
     else:
-        image = keras.Input(classifier.full.input_shape[1:], batch_size=1)
-        model = keras.Model(image, classifier.full(image, training=False))
+        model = explained_graph(network, batch=1)
+    write_bytes(path, litert_graph(model))
+
+
+def litert_graph(model: keras.Model) -> bytes:
+    """Convert a Keras model of fixed input shape to a LiteRT graph with float16 weights and float32 arithmetic."""
     # Converted from the Keras model: from a concrete function the weights stay variables, which runs ten times slower.
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
-    write_bytes(path, converter.convert())
+    return bytes(converter.convert())
 
 
-def bare_graph(classifier: Classifier) -> bytes:
+def bare_graph(network: Classifier | TwoLookNetwork) -> bytes:
     """The network without explanation as a LiteRT graph, for comparison."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bare.tflite"
-        export_graph(path, classifier, explained=False)
+        export_graph(path, network, explained=False)
         return path.read_bytes()
 
 

@@ -65,12 +65,10 @@ class Fusion:
             raise ValueError(f"The fusion joins {len(self.weights)} members; {len(members)} came.")
         first = np.asarray(members[0], dtype=np.float64)
         given = [np.full_like(first, np.nan) if each is None else np.asarray(each, np.float64) for each in members]
-        missing = (
-            np.isnan(np.stack(given[1:])).any(axis=(0, -1)) if len(given) > 1 else np.zeros(first.shape[:-1], bool)
-        )
-        fused = np.asarray(self.bias) + sum(
-            weight * np.where(missing[..., None], 0.0, each) for weight, each in zip(self.weights, given, strict=True)
-        )
+        stacked = np.stack(given)
+        missing: NDArray[np.bool_] = np.asarray(np.isnan(stacked[1:]).any(axis=(0, -1)), dtype=np.bool_)
+        known = np.where(missing[..., None], 0.0, stacked)
+        fused = np.asarray(self.bias) + np.tensordot(np.asarray(self.weights), known, axes=1)
         if not missing.any():
             return fused
         if self.alone is None:

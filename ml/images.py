@@ -5,6 +5,7 @@ Geometry convention: pixel centres lie at half-integers, as in OpenCV's ``resize
 
 from __future__ import annotations
 
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ Pixel = TypeVar("Pixel", np.uint8, np.float32)
 MAX_PIXELS = 64_000_000
 """Largest image read, in pixels: four times the largest ultrasound export we know of, yet harmless to memory."""
 
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+"""What is decoded, as Pillow names it. Pillow knows many more; one of them, EPS, would start another program."""
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -38,22 +42,28 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         uint8 array (H, W) for grey files, (H, W, 3) in RGB order for colour files.
 
     Raises:
-        ImageError: the file is missing, is no image, is truncated or holds more than ``MAX_PIXELS`` pixels.
+        ImageError: the file is missing, empty, no regular file, may not be read, is no image, is truncated, holds
+            several frames, more than ``MAX_PIXELS`` pixels or values that are no numbers.
     """
     path = Path(path)
     try:
+        _check_file(path)
         with warnings.catch_warnings():
             # Pillow only warns below twice its own limit; here the size is judged before any pixel is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise ImageError(
                         f"{path.name} holds {image.width} x {image.height} pixels, more than the "
                         f"{MAX_PIXELS // 1_000_000} million this system reads. Export it at a lower resolution."
                     )
-                return _pixels(ImageOps.exif_transpose(image))
+                if image.format in ("PNG", "TIFF") and getattr(image, "is_animated", False):
+                    raise ImageError(f"{path.name} holds several frames. Export the one to be judged by itself.")
+                return _pixels(ImageOps.exif_transpose(image), name=path.name)
     except FileNotFoundError as error:
         raise ImageError(f"{path.name} does not exist. Check the path.") from error
+    except PermissionError as error:
+        raise ImageError(f"{path.name} may not be read by this user. Change its permissions.") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{path.name} is not a readable image. Send a PNG, JPEG, BMP or TIFF file.") from error
     except Image.DecompressionBombError as error:
@@ -62,9 +72,23 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path.name} is damaged and cannot be read. Export or upload it again.") from error
 
 
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+def _check_file(path: Path) -> None:
+    """Refuse what cannot be an image before it is opened: opening a pipe would wait for a writer for ever."""
+    state = path.stat()
+    if stat.S_ISDIR(state.st_mode):
+        raise ImageError(f"{path.name} is a folder, not an image. Name the files in it.")
+    if not stat.S_ISREG(state.st_mode):
+        raise ImageError(f"{path.name} is no regular file. Copy the image into one.")
+    if state.st_size == 0:
+        raise ImageError(f"{path.name} is empty (0 bytes). Export or upload it again.")
+
+
+def _pixels(image: Image.Image, *, name: str) -> NDArray[np.uint8]:
     if image.mode.startswith("I") or image.mode == "F":
-        return stretch_to_uint8(np.asarray(image, dtype=np.float64))
+        try:
+            return stretch_to_uint8(np.asarray(image, dtype=np.float64))
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from error
     if image.mode in ("L", "1"):
         return np.asarray(image.convert("L"))
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:

@@ -65,7 +65,7 @@ class LogitTable:
         if missing or not rows:
             raise ValueError(f"{path} has no {f'column {missing[0]}' if missing else 'rows'}. Run the training again.")
         looks = tuple(dict.fromkeys(row.get("look") or "whole" for row in rows))
-        place = {}
+        place: dict[tuple[str, str], tuple[int, dict[str, str]]] = {}
         for row in rows:
             place.setdefault((row["model"], row["key"]), (len(place), row))
         logits = np.full((len(place), len(looks), len(LABELS)), np.nan)
@@ -120,7 +120,7 @@ class LogitTable:
     def only(self, look: str) -> LogitTable:
         """One look of the images that have it."""
         index = self.looks.index(look)
-        kept = self.take(~np.isnan(self.logits[:, index]).any(axis=1))
+        kept = self.take(np.isfinite(self.logits[:, index, 0]))
         return LogitTable(
             keys=kept.keys,
             sources=kept.sources,

@@ -1,4 +1,4 @@
-"""From pixels to an outcome: check, letterbox, forward pass, calibration, maps."""
+"""From pixels to an outcome: check, letterbox, forward pass, calibration, maps, outline."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.contract import Outcome, OutcomeState
+from ml.contract import Outcome, OutcomeState, Quality
 from ml.explain import class_maps
 from ml.images import Letterbox, checked_pixels, network_input, to_grey
+from ml.looks.reading import first_look, look_closely
 from ml.quality import run_checks
-from ml.runtime import LoadedModel
+from ml.runtime import TWO_LOOKS, LoadedModel
+from ml.segment import segmentation
 
 
 def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
@@ -24,52 +26,92 @@ def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
         model: from :func:`ml.runtime.load`.
 
     Returns:
-        ``SUCCEEDED`` with prediction and class maps, or ``REJECTED`` with reasons and neither.
+        ``SUCCEEDED`` with prediction, class maps and what else the model offers, or ``REJECTED`` with reasons alone.
 
     Raises:
         ImageError: the array is no 8-bit image (dtype, channels, no pixels).
         ModelError: ``model_invalid`` when the network returns something that is not a number.
     """
-    began = time.perf_counter()
+    watch = _Stopwatch()
     image = checked_pixels(image)
     height, width = image.shape[:2]
     letterbox = Letterbox.fit(height=height, width=width, side=model.side)
-    canvas = letterbox.place(to_grey(image))
-    placed = time.perf_counter()
+    grey = to_grey(image)
+    canvas = letterbox.place(grey)
+    watch.stop("preprocess")
     quality = run_checks(image, letterbox.crop(canvas), limits=model.limits)
-    checked = time.perf_counter()
-    timings = {"quality": _ms(placed, checked), "preprocess": _ms(began, placed)}
+    watch.stop("quality")
     if not quality.passed:
-        timings |= {"forward": 0.0, "maps": 0.0, "total": _ms(began, time.perf_counter())}
-        return Outcome(
-            state=OutcomeState.REJECTED,
-            model=model.identity,
-            quality=quality,
-            reasons=tuple(check.message for check in quality.checks if not check.passed),
-            timings_ms=timings,
-        )
+        return _rejected(model, quality, watch)
     pixels = network_input(canvas)
-    scaled = time.perf_counter()
+    watch.stop("preprocess")
+    if model.kind == TWO_LOOKS:
+        return _look_twice(grey, letterbox, pixels, model, quality, watch)
     forward = model.forward(pixels)
-    passed = time.perf_counter()
+    watch.stop("forward")
     prediction = model.predict(forward.logits)
-    maps = class_maps(forward.maps, letterbox=letterbox)
-    drawn = time.perf_counter()
-    timings |= {
-        "preprocess": _ms(began, placed) + _ms(checked, scaled),
-        "forward": _ms(scaled, passed),
-        "maps": _ms(passed, drawn),
-        "total": _ms(began, drawn),
-    }
+    maps = class_maps(forward.maps, letterbox=letterbox) if model.explained else None
+    watch.stop("maps")
     return Outcome(
         state=OutcomeState.SUCCEEDED,
         model=model.identity,
         quality=quality,
         prediction=prediction,
         class_maps=maps,
-        timings_ms=timings,
+        timings_ms=watch.timings(),
     )
 
 
-def _ms(start: float, end: float) -> float:
-    return (end - start) * 1000.0
+def _look_twice(
+    grey: NDArray[np.uint8],
+    letterbox: Letterbox,
+    pixels: NDArray[np.float32],
+    model: LoadedModel,
+    quality: Quality,
+    watch: _Stopwatch,
+) -> Outcome:
+    first = first_look(letterbox, model.look(pixels))
+    reading = look_closely(grey, first, model.look)
+    watch.stop("forward")
+    prediction = model.predict(reading.whole_logits, reading.close_logits)
+    maps = reading.class_maps(weights=model.look_weights) if model.explained else None
+    watch.stop("maps")
+    # The classification guides the outline: an image judged normal has no lesion.
+    lesion = None if prediction.label == "normal" else segmentation(reading.lesion_probability())
+    watch.stop("outline")
+    return Outcome(
+        state=OutcomeState.SUCCEEDED,
+        model=model.identity,
+        quality=quality,
+        prediction=prediction,
+        class_maps=maps,
+        segmentation=lesion,
+        timings_ms=watch.timings(),
+    )
+
+
+def _rejected(model: LoadedModel, quality: Quality, watch: _Stopwatch) -> Outcome:
+    return Outcome(
+        state=OutcomeState.REJECTED,
+        model=model.identity,
+        quality=quality,
+        reasons=tuple(check.message for check in quality.checks if not check.passed),
+        timings_ms=watch.timings(),
+    )
+
+
+class _Stopwatch:
+    """Milliseconds by stage."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._stages = {"quality": 0.0, "preprocess": 0.0, "forward": 0.0, "maps": 0.0, "outline": 0.0}
+
+    def stop(self, stage: str) -> None:
+        """Add the time since the last stop to a stage."""
+        now = time.perf_counter()
+        self._stages[stage] += (now - self._last) * 1000.0
+        self._last = now
+
+    def timings(self) -> dict[str, float]:
+        return {**self._stages, "total": sum(self._stages.values())}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +19,25 @@ from numpy.typing import NDArray
 from ml.metrics import Reliability, area_under_curve, roc_curve
 
 DPI = 80
+
+
+@dataclass(frozen=True, slots=True)
+class MapExample:
+    """One map with the lesion that it should point at.
+
+    Attributes:
+        name: of the image.
+        label: whose map it is.
+        lift: share of the map's energy inside the lesion over the lesion's share of the image; 1 for an even map.
+        values: float32 (H, W) in 0-1.
+        inside: (H, W), the lesion.
+    """
+
+    name: str
+    label: str
+    lift: float
+    values: NDArray[np.float32]
+    inside: NDArray[np.bool_]
 
 
 CURVES = {"train_loss": "training loss", "held_out_loss": "held-out loss", "held_out_auc": "held-out AUC"}
@@ -80,6 +100,24 @@ def draw_reliability(
         axis.set(xlabel=title, ylabel="observed frequency", title="Reliability, 15 bins")
         axis.legend(loc="upper left", fontsize=8)
         axis.grid(alpha=0.3)
+    return _save(canvas, path)
+
+
+def draw_examples(path: Path, examples: Sequence[MapExample]) -> Path:
+    """Draw maps with the lesion's outline, best first, without the image under them.
+
+    The images belong to their publishers and do not leave the collection; the map is the model's own, and an outline
+    is enough to see whether it points at the lesion.
+    """
+    columns = -(-len(examples) // 2)
+    canvas, axes = plt.subplots(2, columns, figsize=(2.6 * columns, 5), layout="constrained", squeeze=False)
+    for axis in axes.ravel():
+        axis.axis("off")
+    for axis, example in zip(axes.ravel(), examples, strict=False):
+        axis.imshow(example.values, cmap="inferno", vmin=0, vmax=1)
+        axis.contour(example.inside, levels=[0.5], colors="white", linewidths=1.2)
+        axis.set_title(f"{example.name}\nlift {example.lift:.1f}", fontsize=7)
+    canvas.suptitle("Grad-CAM of the true label, lesion outlined: the best above, the worst below", fontsize=9)
     return _save(canvas, path)
 
 

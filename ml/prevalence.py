@@ -92,7 +92,7 @@ def rebase_prediction(
     if missing:
         raise ValueError(f"The manifest states no share of {missing[0]} images.")
     before = [float(training[label]) for label in LABELS]
-    own = [prediction.probabilities[label] for label in LABELS]
+    own = np.array([prediction.probabilities[label] for label in LABELS])
     based = rebase(own, training=before, site=site_shares(before, malignant))
     best = int(based.argmax())
     return Prediction(

@@ -240,7 +240,7 @@ def _read_inside(folder: Path, name: str, *, limit: int) -> bytes:
         return handle.read(state.st_size + 1)
 
 
-def _strict_json(text: str) -> object:
+def _strict_json(text: str) -> Any:
     """Parse JSON without the liberties that let two readers see two documents.
 
     Raises:

@@ -16,15 +16,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from ml.calibrate import SUSPICION_CUTS
 from ml.card import write_card
 from ml.contract import LABELS
 from ml.data.records import ImageRecord
 from ml.evaluate import Calibration, evaluate_run
-from ml.explanations import study_explanations
+from ml.explainer import explainer_from
+from ml.explanations import explanation_entry, study_explanations
 from ml.export import export_graph, probability_gaps, restore_network, store_half_precision
 from ml.images import Letterbox, network_input, read_image, to_grey
 from ml.metrics import RESAMPLES
+from ml.networks.mobilenet import explained_graph
 from ml.quality import QualityLimits
 from ml.recipe import Recipe
 from ml.refusals import study_refusals
@@ -109,10 +110,18 @@ def _write_artifact(
     """Everything that an artefact holds, in the order in which each part needs the ones before."""
     recipe = Recipe.from_mapping(described["recipe"])
     parts, calibration = evaluate_run(run, records, plots=folder, resamples=resamples)
-    parts["explanations"] = study_explanations(run, records, recipe=recipe, resamples=resamples)
+    parts["explanations"] = study_explanations(
+        records,
+        explainer_of=lambda fold: explainer_from(
+            explained_graph(restore_network(run / f"fold-{fold}" / "network.npz", recipe=recipe)), side=recipe.side
+        ),
+        resamples=resamples,
+        plots=folder,
+    )
     limits = QualityLimits()
     parts["refusals"] = study_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
-    shutil.copyfile(run / "learning-curves.png", folder / "learning-curves.png")
+    for name in ("learning-curves.png", "out-of-fold.csv"):
+        shutil.copyfile(run / name, folder / name)
 
     keras.backend.clear_session()
     trained = restore_network(run / "final" / "network.npz", recipe=recipe)
@@ -122,6 +131,7 @@ def _write_artifact(
     manifest = _manifest(
         described, identity=identity, calibration=calibration, recipe=recipe, limits=limits, command=command
     )
+    manifest["explanation"] = explanation_entry(parts["explanations"])
     # The graph is measured through the runtime, which needs a manifest: a first one, without the reports.
     _seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
     sample = records[:: max(1, len(records) // _PARITY_IMAGES)]
@@ -170,11 +180,7 @@ def _manifest(
             "activation_maps": [1, recipe.side // 32, recipe.side // 32, len(LABELS)],
             "embedding": "pooled last convolution",
         },
-        "calibration": {
-            "temperature": round(calibration.temperature, 4),
-            "threshold": round(calibration.threshold, 4),
-            "suspicion_cuts": list(SUSPICION_CUTS),
-        },
+        "calibration": calibration.as_dict(),
         "quality_limits": limits.as_dict(),
         "recipe": described["recipe"],
         "seed": described["seed"],

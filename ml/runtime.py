@@ -5,7 +5,6 @@ Loading is fail-closed: a model whose files are not byte for byte those of its m
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,20 +16,26 @@ from numpy.typing import NDArray
 
 from ml.calibrate import suspicion
 from ml.contract import LABELS, ModelError, ModelIdentity, Prediction
+from ml.fusion import Fusion
+from ml.looks.reading import LookForward
 from ml.metrics import softmax
 from ml.quality import QualityLimits
-from ml.registry import InstalledModel, find_model, manifest_seal, read_manifest
+from ml.registry import InstalledModel, find_model, manifest_seal, read_manifest, verified_bytes
+from ml.uncertain import UncertainZone
 
 THREADS = 1
 """Threads of one forward pass. A second one saves about a millisecond on an idle machine and costs as much on a busy
 one (`python -m ml bench --threads 2`). The result does not depend on it."""
+
+CLASSIFIER, TWO_LOOKS = "classifier", "two_looks"
+"""Kinds of model (the manifest's ``kind``): one look at the whole image, or a second one at the lesion it found."""
 
 _RESTORE = "Restore the model folder from the release; `python -m ml verify` lists the files that differ."
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """What one forward pass yields.
+    """What one forward pass of a classifier yields.
 
     Attributes:
         logits: float32 (labels,), not calibrated.
@@ -49,11 +54,15 @@ class LoadedModel:
     Attributes:
         identity: name, version, digest, modality, status.
         installed: the registry's entry, with folder and manifest.
+        kind: ``classifier`` or ``two_looks``.
         side: side of the input canvas, pixels.
-        temperature: divides the logits before the softmax.
+        temperature: divides a classifier's logits before the softmax.
+        fusion: joins and calibrates the logits of both looks; ``None`` for a classifier.
         threshold: calibrated probability of malignancy at or above which an image counts as flagged.
+        zone: where the answer should not be leant on; ``None`` for a model that states none.
         cuts: the suspicion's cut points, ascending.
         limits: what an image must fulfil to be judged.
+        explained: whether its class maps passed their checks at the release and may be shown.
     """
 
     def __init__(self, installed: InstalledModel, *, content: bytes, threads: int = THREADS) -> None:
@@ -66,51 +75,91 @@ class LoadedModel:
             status=installed.status,
         )
         manifest = installed.manifest
+        self.kind = str(manifest.get("kind", CLASSIFIER))
+        if self.kind not in (CLASSIFIER, TWO_LOOKS):
+            raise _invalid(installed, f"its kind {self.kind!r} is not known to this version")
         try:
+            calibration = manifest["calibration"]
             self.side = int(manifest["input"]["side"])
-            self.temperature = float(manifest["calibration"]["temperature"])
-            self.threshold = float(manifest["calibration"]["threshold"])
-            self.cuts = tuple(float(cut) for cut in manifest["calibration"]["suspicion_cuts"])
+            self.temperature = float(calibration["temperature"])
+            self.threshold = float(calibration["threshold"])
+            self.cuts = tuple(float(cut) for cut in calibration["suspicion_cuts"])
             self.limits = QualityLimits.from_mapping(manifest["quality_limits"])
-        except (KeyError, TypeError, ValueError) as error:
+            self.fusion = Fusion.from_mapping(calibration["fusion"]) if self.kind == TWO_LOOKS else None
+            self.zone = UncertainZone.from_mapping(calibration["uncertain"]) if "uncertain" in calibration else None
+            self.explained = bool(manifest["explanation"]["shown"]) if "explanation" in manifest else True
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _invalid(installed, f"its manifest is incomplete ({error})") from error
         if not self.temperature > 0 or not 0 <= self.threshold <= 1 or len(self.cuts) != 9:
             raise _invalid(installed, "its calibration is out of range")
         if list(self.cuts) != sorted(self.cuts) or not 0 < self.cuts[0] <= self.cuts[-1] < 1:
             raise _invalid(installed, "its suspicion cut points are not ascending within 0-1")
+        if self.fusion is not None and len(self.fusion.weights) != self.passes:
+            raise _invalid(installed, f"its fusion joins {len(self.fusion.weights)} looks, not {self.passes}")
         self._lock = threading.Lock()
         self._interpreter = _interpreter(installed, content, threads)
-        self._input, self._outputs = _ports(installed, self._interpreter, self.side)
+        heads = len(LABELS) * self.passes
+        self._input, self._outputs = _ports(installed, self._interpreter, side=self.side, heads=heads)
+        if self.outlines and "mask" not in self._outputs:
+            raise _invalid(installed, "it has no output for the lesion's outline")
+
+    @property
+    def passes(self) -> int:
+        """Forward passes that one image takes."""
+        return 2 if self.kind == TWO_LOOKS else 1
+
+    @property
+    def look_weights(self) -> tuple[float, float]:
+        """Weight of the whole and of the close look in the fused score, by which their maps are summed."""
+        return (1.0, 0.0) if self.fusion is None else (self.fusion.weights[0], self.fusion.weights[1])
+
+    @property
+    def outlines(self) -> bool:
+        """Whether it outlines lesions."""
+        return self.kind == TWO_LOOKS
 
     def forward(self, pixels: NDArray[np.float32]) -> Forward:
-        """One forward pass of float32 (1, S, S, 3) in [-1, 1]."""
+        """One forward pass of a classifier on float32 (1, S, S, 3) in [-1, 1]."""
+        found = self._run(pixels)
+        return Forward(logits=found["logits"], maps=found["maps"], embedding=found["embedding"])
+
+    def look(self, pixels: NDArray[np.float32]) -> LookForward:
+        """One look of a two-look model at float32 (1, S, S, 3) in [-1, 1]."""
+        found = self._run(pixels)
+        return LookForward(
+            logits=found["logits"], maps=found["maps"], embedding=found["embedding"], mask=found["mask"][..., 0]
+        )
+
+    def _run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         with self._lock:
             self._interpreter.set_tensor(self._input, pixels)
             self._interpreter.invoke()
             found = {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}
         rows, columns = found["maps"].shape[:2]
-        return Forward(
-            logits=found["logits"],
-            # Class activation maps become Grad-CAM by the gradient of the mean over the cells.
-            maps=found["maps"] * np.float32(1 / (rows * columns)),
-            embedding=found["embedding"],
-        )
+        # Class activation maps become Grad-CAM by the gradient of the mean over the cells.
+        found["maps"] = found["maps"] * np.float32(1 / (rows * columns))
+        return found
 
-    def predict(self, logits: NDArray[np.float32]) -> Prediction:
-        """The calibrated decision of one image's logits (labels,).
+    def predict(self, *logits: NDArray[np.float32]) -> Prediction:
+        """The calibrated decision of one image's logits, (labels,) for each look.
 
         Raises:
             ModelError: ``model_invalid`` when a logit is no number: no score is better than a wrong one.
         """
-        if not np.isfinite(logits).all():
+        if not all(np.isfinite(look).all() for look in logits):
             raise _invalid(self.installed, "it returned a value that is not a number")
-        probabilities = softmax(logits, temperature=self.temperature)
+        if self.fusion is None:
+            probabilities = softmax(logits[0], temperature=self.temperature)
+        else:
+            probabilities = softmax(self.fusion.apply(*logits))
         best = int(probabilities.argmax())
+        malignant = float(probabilities[LABELS.index("malignant")])
         return Prediction(
             label=LABELS[best],
             confidence=float(probabilities[best]),
             probabilities={label: float(value) for label, value in zip(LABELS, probabilities, strict=True)},
-            suspicion=suspicion(float(probabilities[LABELS.index("malignant")]), cuts=self.cuts),
+            suspicion=suspicion(malignant, cuts=self.cuts),
+            uncertain=self.zone is not None and self.zone.contains(malignant),
         )
 
 
@@ -132,17 +181,13 @@ def load_folder(folder: Path, *, threads: int = THREADS) -> LoadedModel:
 def load_installed(installed: InstalledModel, *, threads: int = THREADS) -> LoadedModel:
     """Load what the registry found. Raises as :func:`load`."""
     if installed.manifest["seal"] != manifest_seal(installed.manifest):
-        raise _altered(installed, "manifest.json")
-    path = installed.model_path
-    try:
-        content = path.read_bytes()
-    except OSError as error:
         raise ModelError(
-            "model_missing", f"{path.name} of {installed.name} {installed.version} cannot be read.", remedy=_RESTORE
-        ) from error
+            "model_altered",
+            f"manifest.json of {installed.name} {installed.version} is not the released one; the model is not run.",
+            remedy=_RESTORE,
+        )
     # The bytes that were hashed are the bytes that run: the file is not opened a second time.
-    if hashlib.sha256(content).hexdigest() != installed.sha256:
-        raise _altered(installed, path.name)
+    content = verified_bytes(installed, installed.model_path.name)
     return LoadedModel(installed, content=content, threads=threads)
 
 
@@ -157,7 +202,7 @@ def _interpreter(installed: InstalledModel, content: bytes, threads: int) -> Any
     return interpreter
 
 
-def _ports(installed: InstalledModel, interpreter: Any, side: int) -> tuple[int, Mapping[str, int]]:
+def _ports(installed: InstalledModel, interpreter: Any, *, side: int, heads: int) -> tuple[int, Mapping[str, int]]:
     """Tensor numbers of the input and of the outputs by meaning; the shapes tell the outputs apart."""
     inputs = interpreter.get_input_details()
     if len(inputs) != 1 or tuple(inputs[0]["shape"]) != (1, side, side, 3) or inputs[0]["dtype"] != np.float32:
@@ -165,13 +210,15 @@ def _ports(installed: InstalledModel, interpreter: Any, side: int) -> tuple[int,
     outputs: dict[str, int] = {}
     for detail in interpreter.get_output_details():
         shape = tuple(detail["shape"])
-        if len(shape) == 4 and shape[3] == len(LABELS):
+        if len(shape) == 4 and shape[3] == heads:
             outputs["maps"] = detail["index"]
-        elif shape == (1, len(LABELS)):
+        elif len(shape) == 4 and shape[3] == 1:
+            outputs["mask"] = detail["index"]
+        elif shape == (1, heads):
             outputs["logits"] = detail["index"]
         elif len(shape) == 2:
             outputs["embedding"] = detail["index"]
-    if set(outputs) != {"logits", "maps", "embedding"}:
+    if not {"logits", "maps", "embedding"} <= set(outputs):
         raise _invalid(installed, "its outputs are not logits, maps and embedding")
     return inputs[0]["index"], outputs
 
@@ -181,12 +228,4 @@ def _invalid(installed: InstalledModel, problem: str) -> ModelError:
         "model_invalid",
         f"{installed.name} {installed.version} cannot be used: {problem}.",
         remedy="Install a model that was released for this version of the system.",
-    )
-
-
-def _altered(installed: InstalledModel, name: str) -> ModelError:
-    return ModelError(
-        "model_altered",
-        f"{name} of {installed.name} {installed.version} is not the released one; the model is not run.",
-        remedy=_RESTORE,
     )

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.data.records import FOLDS, ImageRecord
 from ml.metrics import RESAMPLES, Figure, Floats, bootstrap
+from ml.storage import read_arrays
 
 SEGMENTATION_GOAL = {"busi": 0.80, "busbra": 0.85}
 """Mean Dice on lesions that the goals ask for."""
 
 
-def overlap(outline: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> tuple[float, float]:
-    """Dice and IoU (Jaccard) of two masks of one size; NaN for both where there is no lesion.
+def segmentation_of_run(
+    run: Path, records: Sequence[ImageRecord], *, judged_normal: Set[str], resamples: int = RESAMPLES
+) -> dict[str, Any] | None:
+    """The outlines of a run's held-out images, as the portal shows them and before the classification has its say.
 
-    Raises:
-        ValueError: the masks differ in size.
+    Args:
+        run: with ``fold-<k>/readings.npz`` (see :func:`ml.looks.training.read_held_out`).
+        records: all images of the run, in its order.
+        judged_normal: keys of the images whose out-of-fold label is normal: they get no outline.
+        resamples: of the bootstrap.
+
+    Returns:
+        ``sets`` and ``before_classification`` (see :func:`segmentation_figures`) and ``first_look_alone``; ``None``
+        for a run of a model that outlines nothing.
     """
-    if outline.shape != lesion.shape:
-        raise ValueError(f"An outline of {outline.shape} cannot be held against a lesion of {lesion.shape}.")
-    if not lesion.any():
-        return float("nan"), float("nan")
-    shared = float(np.logical_and(outline, lesion).sum())
-    return (
-        2 * shared / float(outline.sum() + lesion.sum()),
-        shared / float(np.logical_or(outline, lesion).sum()),
-    )
+    paths = [run / f"fold-{fold}" / "readings.npz" for fold in range(FOLDS)]
+    if not all(path.is_file() for path in paths):
+        return None
+    parts = [read_arrays(path) for path in paths]
+    columns = {
+        name: np.concatenate([part[name] for part in parts]).astype(np.float64)
+        for name in ("index", "dice", "iou", "dice_whole", "found_area")
+    }
+    read = [records[int(index)] for index in columns["index"]]
+    shown = np.array([record.key not in judged_normal for record in read])
+    known: dict[str, Any] = {
+        "labels": [record.label for record in read],
+        "sources": [record.source for record in read],
+        "groups": [record.leak_group for record in read],
+        "resamples": resamples,
+    }
+    # An outline that is not shown agrees with nothing; NaN, no true lesion, stays NaN.
+    guided: dict[str, Any] = {name: columns[name] * shown for name in ("dice", "iou", "found_area")}
+    plain: dict[str, Any] = {name: columns[name] for name in ("dice", "iou", "found_area")}
+    place, member, lesion = np.array(known["sources"]), np.array(known["groups"]), ~np.isnan(columns["dice"])
+    alone = {
+        source: _mean("dice_mean", columns["dice_whole"], lesion & (place == source), member, resamples=resamples)
+        for source in sorted(set(known["sources"]))
+        if (lesion & (place == source)).any()
+    }
+    return {
+        "rule": "an image whose label is normal gets no outline; a lesion without outline counts as Dice 0 and missed",
+        "goal_dice_mean": SEGMENTATION_GOAL,
+        "sets": segmentation_figures(**guided, **known),
+        "before_classification": segmentation_figures(**plain, **known),
+        "first_look_alone": {name: figures["dice_mean"].as_dict() for name, figures in alone.items()},
+    }
 
 
 def segmentation_figures(

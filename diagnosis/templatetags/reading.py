@@ -16,7 +16,12 @@ register.filter("label_phrase", wording.label_phrase)
 register.filter("label_short", wording.label_short)
 register.filter("suspicion_words", wording.suspicion_words)
 register.filter("check_words", wording.check_words)
+register.filter("check_remedy", wording.check_remedy)
 register.filter("percent", wording.percent)
+register.filter("source_words", wording.source_words)
+register.filter("area_words", wording.area_words)
+register.filter("diameter_words", wording.diameter_words)
+register.filter("prevalence_words", wording.prevalence_words)
 
 SUSPICION_STEPS = range(1, 11)
 
@@ -31,6 +36,12 @@ def modality_words(code: str) -> str:
 def hundredths(share: float) -> str:
     """0-1 as a length of 0-100, for the width of a bar."""
     return f"{max(0.0, min(float(share), 1.0)) * 100:.1f}"
+
+
+@register.filter
+def as_percent(share: float) -> str:
+    """0.08 as ``8``, for a field in percent."""
+    return f"{100 * share:.4g}"
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from diagnosis.forms import FrameForm
 from diagnosis.intake import IntakeRejected
 from diagnosis.models import Analysis, Image, Study
 from diagnosis.upload_limits import upload_limits
+from diagnosis.wording import RESEARCH, UNCERTAIN, UNCERTAIN_MEANING, check_remedy
 from ml.contract import LABELS
 from portal.jobs import State
 
@@ -49,6 +51,7 @@ def _place_in_queue(analysis: Analysis) -> int | None:
 def _panel_context(analysis: Analysis) -> dict[str, Any]:
     report = analysis.current_report
     probabilities = analysis.probabilities or {}
+    failed_checks = [check for check in analysis.quality if not check["passed"]]
     likeliest_first = sorted(LABELS, key=lambda label: -probabilities[label]) if probabilities else []
     return {
         "analysis": analysis,
@@ -57,7 +60,16 @@ def _panel_context(analysis: Analysis) -> dict[str, Any]:
         "polling": not analysis.is_finished or (report is not None and not report.is_finished),
         "place": _place_in_queue(analysis),
         "probabilities": [(label, probabilities[label]) for label in likeliest_first],
-        "failed_checks": [check for check in analysis.quality if not check["passed"]],
+        "failed_checks": failed_checks,
+        "remedies": [words for words in map(check_remedy, (check["name"] for check in failed_checks)) if words],
+        "outline": json.dumps(analysis.lesion["outline"]) if analysis.lesion else "",
+        "marks": json.dumps(analysis.marks) if analysis.marks else "",
+        "uncertain": UNCERTAIN,
+        "uncertain_meaning": UNCERTAIN_MEANING,
+        "research": RESEARCH,
+        "own_probabilities": [(label, analysis.own_probabilities[label]) for label in likeliest_first]
+        if analysis.own_probabilities
+        else [],
         "model_status_words": MODEL_STATUS_WORDS.get(analysis.model_status, analysis.model_status),
         "report": report,
         "reports": list(analysis.reports.all()),

@@ -31,7 +31,9 @@ def _filtered(request: SignedInRequest) -> AnalysisFilter:
 
 def _with_names(analyses: QuerySet[Analysis]) -> QuerySet[Analysis]:
     """Load what a row shows, and none of the long columns."""
-    return analyses.select_related("patient", "image__study").defer("quality", "timings_ms", "error_detail")
+    return analyses.select_related("patient", "image__study").defer(
+        "quality", "timings_ms", "error_detail", "lesion", "marks", "similar_cases", "own_probabilities"
+    )
 
 
 def _without_position(request: SignedInRequest) -> str:

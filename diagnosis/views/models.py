@@ -1,36 +1,179 @@
-"""The installed models and their cards."""
+"""The installed models, their cards, and what an administrator decides about them."""
 
 from __future__ import annotations
 
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.http import SignedInRequest
 from accounts.permissions import needs
-from diagnosis import inference
-from diagnosis.models import Modality, ModelVersion
+from diagnosis import actions, inference, model_card, model_figures
+from diagnosis.forms import PrevalenceForm, ReasonForm
+from diagnosis.models import Modality, ModalitySetting, ModelVersion
+from diagnosis.stored_files import send
 from ml.contract import ModelError
+
+PNG = ".png"
 
 
 @needs("model", "view")
 @require_safe
 def model_list(request: SignedInRequest) -> HttpResponse:
-    """Every model that was installed here, and which one analyses each modality."""
-    models = list(ModelVersion.objects.order_by("modality", "name", "-registered_at"))
+    """Every model that was installed here, which one analyses each modality, and the prevalence it is told."""
+    models = list(ModelVersion.objects.select_related("chosen_by").order_by("modality", "name", "-registered_at"))
     active = {model.modality: model for model in models if model.active}
-    modalities = [(modality.label, active.get(modality.value)) for modality in Modality]
+    waiting = {model.modality for model in models if model.is_research and not model.active}
+    prevalences = dict(ModalitySetting.objects.values_list("modality", "prevalence"))
+    modalities = [
+        {
+            "code": modality.value,
+            "words": modality.label,
+            "model": active.get(modality.value),
+            "research_waits": modality.value in waiting,
+            "prevalence": prevalences.get(modality.value),
+            "can_be_rebased": _can_be_rebased(active.get(modality.value)),
+        }
+        for modality in Modality
+    ]
     return render(request, "diagnosis/models.html", {"models": models, "modalities": modalities})
+
+
+def _can_be_rebased(model: ModelVersion | None) -> bool:
+    try:
+        return model is not None and inference.training_shares(model.name, model.version) is not None
+    except ModelError:
+        return False
 
 
 @needs("model", "view")
 @require_safe
-def model_card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
-    """One version: its digest, and its card as the plain text it is."""
+def card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
+    """One version: its digest, its figures, and its card."""
+    model = get_object_or_404(ModelVersion.objects.select_related("chosen_by"), name=name, version=version)
+    return render(
+        request,
+        "diagnosis/models_card.html",
+        {
+            "model": model,
+            "card": _card(model),
+            "measured": _measured(model),
+            "released_in_use": ModelVersion.objects.filter(
+                modality=model.modality, active=True, status=ModelVersion.Status.RELEASED
+            ).first(),
+            "form": ReasonForm(),
+        },
+    )
+
+
+def _card(model: ModelVersion) -> SafeString | None:
+    """The card as HTML; ``None`` where it is not installed, and the page says so."""
+    try:
+        text = inference.card_path(model.name, model.version).read_text(encoding="utf-8")
+        pictures = {
+            file: reverse("model-plot", args=[model.name, model.version, file.removesuffix(PNG)])
+            for file in inference.plots(model.name, model.version)
+        }
+    except (ModelError, OSError):
+        return None
+    return model_card.rendered(text, pictures=pictures)
+
+
+def _measured(model: ModelVersion) -> list[model_figures.Measured]:
+    """The figures with their intervals; none where the file is missing or damaged: the card's absence says why."""
+    try:
+        evaluation = json.loads(inference.evaluation_path(model.name, model.version).read_text(encoding="utf-8"))
+    except (ModelError, OSError, ValueError):
+        return []
+    return model_figures.measured(evaluation)
+
+
+@needs("model", "view")
+@require_safe
+def plot(request: SignedInRequest, name: str, version: str, plot: str) -> HttpResponseBase:
+    """A picture of the card: one that the manifest lists, nothing else of the folder."""
     model = get_object_or_404(ModelVersion, name=name, version=version)
     try:
-        card = inference.card_path(model.name, model.version).read_text(encoding="utf-8")
-    except (ModelError, OSError):
-        # Shown as what it is: the page says that the card is not installed.
-        card = ""
-    return render(request, "diagnosis/models_card.html", {"model": model, "card": card})
+        path, sha256 = inference.plots(model.name, model.version)[plot + PNG]
+    except (ModelError, KeyError) as missing:
+        raise Http404("The model has no such picture.") from missing
+    return send(request, path, sha256=sha256, content_type="image/png", filename=plot + PNG)
+
+
+def _do(request: SignedInRequest, verb: Callable[..., Any], *, done: str, **arguments: Any) -> None:
+    """Do a verb; what is not possible is said on the next page."""
+    try:
+        verb(acting_user=request.user, **arguments)
+    except actions.WrongState as wrong:
+        messages.warning(request, str(wrong))
+    else:
+        messages.info(request, done)
+
+
+@needs("model", "choose")
+@require_POST
+def choose(request: SignedInRequest, name: str, version: str) -> HttpResponse:
+    """Use a model for the new images of its modality."""
+    model = get_object_or_404(ModelVersion, name=name, version=version)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, " ".join(form.errors["reason"]))
+    elif not _is_sound(model):
+        messages.error(request, "The files of this model are missing or were altered, so it was not taken. Tell IT.")
+    else:
+        _do(
+            request,
+            actions.choose_model,
+            model=model,
+            reason=form.cleaned_data["reason"],
+            done=f"{model} analyses new images from now on. Results that exist stay as they are.",
+        )
+    return redirect("model-card", name=name, version=version)
+
+
+def _is_sound(model: ModelVersion) -> bool:
+    try:
+        return not inference.altered_files(model.name, model.version, sha256=model.sha256)
+    except ModelError:
+        return False
+
+
+@needs("model", "choose")
+@require_POST
+def stop(request: SignedInRequest, name: str, version: str) -> HttpResponse:
+    """Stop using a research model."""
+    model = get_object_or_404(ModelVersion, name=name, version=version)
+    _do(
+        request,
+        actions.stop_model,
+        model=model,
+        done=f"{model} analyses no further images. Results that exist stay, marked as research.",
+    )
+    return redirect("model-card", name=name, version=version)
+
+
+@needs("model", "set_prevalence")
+@require_POST
+def prevalence(request: SignedInRequest, modality: str) -> HttpResponse:
+    """Set the site's own prevalence of malignancy for a modality, or go back to the model's."""
+    if modality not in Modality.values:
+        raise Http404("There is no such modality.")
+    form = PrevalenceForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Enter a prevalence from 0.1 to 90 percent, or nothing for the model's own.")
+    else:
+        _do(
+            request,
+            actions.set_prevalence,
+            modality=modality,
+            prevalence=form.prevalence,
+            done="Kept. It holds for analyses from now on; results that exist stay as they are.",
+        )
+    return redirect("model-list")

@@ -14,9 +14,9 @@ from accounts import audit
 from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
-from diagnosis import actions
+from diagnosis import actions, inference
 from diagnosis.forms import BatchForm, StudyForm
-from diagnosis.models import Image, Study
+from diagnosis.models import Image, Modality, Study
 from diagnosis.study_summary import StudySummary, summarise
 
 
@@ -43,6 +43,13 @@ def _summary(request: SignedInRequest, pk: Any) -> StudySummary:
     return summarise(get_object_or_404(visible.prefetch_related(Prefetch("images", images)), pk=pk))
 
 
+def _exam(summary: StudySummary) -> inference.Exam | None:
+    """What several mammograms add up to; an ultrasound study has no such figure."""
+    if summary.study.modality != Modality.MAMMOGRAM:
+        return None
+    return inference.exam(image.analysis for image in summary.images)
+
+
 @needs("study", "view")
 @require_safe
 def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
@@ -57,6 +64,7 @@ def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
             "summary": summary,
             "study": study,
             "patient": study.patient,
+            "exam": _exam(summary),
             "batch": BatchForm(modality=study.modality, initial={"laterality": study.laterality}),
             "max_bytes": settings.MAX_IMAGE_BYTES,
         },
@@ -73,5 +81,10 @@ def images(request: SignedInRequest, pk: Any) -> HttpResponse:
     return render(
         request,
         "diagnosis/partials/study_images.html",
-        {"summary": summary, "study": summary.study, "patient": summary.study.patient},
+        {
+            "summary": summary,
+            "study": summary.study,
+            "patient": summary.study.patient,
+            "exam": _exam(summary),
+        },
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,67 +10,94 @@ from typing import Any
 
 import numpy as np
 
-from ml.contract import LABELS, ImageError
+from ml.batch import analyse_files, default_workers, load_workers
+from ml.commands.files import printable
+from ml.contract import LABELS, Outcome, Prediction
+from ml.data.records import DataError
+from ml.data.tables import read_labels, read_table
 from ml.figures import Judged, all_figures, stated_reliability
-from ml.images import read_image
-from ml.pipeline import analyse
 from ml.plots import draw_reliability, draw_roc
 from ml.registry import active_model, find_model
-from ml.runtime import LoadedModel, load_installed
+from ml.runtime import THREADS, LoadedModel
 from ml.storage import write_json
+
+_SHOWN = 10
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measure; exit 0, or 1 with a sentence on stderr when the table or an image cannot be read."""
-    options = _parser().parse_args(arguments)
+    """Measure.
+
+    Returns:
+        0, also when images are refused or cannot be read, which are listed; 1 with a sentence on stderr when the table
+        is faulty, the figures cannot be stored or no image at all could be judged; 2 on bad usage.
+    """
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.workers < 1 or options.threads < 1:
+        parser.error("--workers and --threads must be at least 1")
     installed = find_model(options.model, options.version) if options.model else active_model(options.modality)
     try:
-        rows = _read_labels(options.labels)
-    except (OSError, ValueError) as error:
+        rows = _read_labels(options.labels, root=options.root)
+    except (DataError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    model = load_installed(installed)
-    metrics = measure(rows, root=options.root, model=model, resamples=options.resamples, out=options.out)
-    write_json(options.out / "metrics.json", metrics)
+    models = load_workers(installed, workers=min(options.workers, len(rows)), threads=options.threads)
+    try:
+        metrics = measure(rows, root=options.root, models=models, resamples=options.resamples, out=options.out)
+        write_json(options.out / "metrics.json", metrics)
+    except OSError as error:
+        print(f"{options.out} cannot be written to ({error.strerror or error}). Choose another --out.", file=sys.stderr)
+        return 1
     print(_summary(metrics))
     print(f"Written: {options.out / 'metrics.json'}")
+    if metrics["unreadable"]:
+        print(f"{len(metrics['unreadable'])} of {len(rows)} images could not be read:", file=sys.stderr)
+        for each in metrics["unreadable"]:
+            print(f"  {printable(each['image'])}: {printable(each['reason'])}", file=sys.stderr)
+    if not metrics["judged"]:
+        print("No image could be judged, so there are no figures. Check --root and the images.", file=sys.stderr)
+        return 1
     return 0
 
 
 def measure(
-    rows: Sequence[dict[str, str]], *, root: Path, model: LoadedModel, resamples: int, out: Path
+    rows: Sequence[dict[str, str]], *, root: Path, models: Sequence[LoadedModel], resamples: int, out: Path
 ) -> dict[str, Any]:
     """Analyse each image and compare with its label.
 
     Args:
-        rows: ``image``, ``label`` and optionally ``group`` (patient or lesion, for the bootstrap).
+        rows: columns ``image``, ``label`` and optionally ``group`` (patient or lesion, for the bootstrap).
         root: folder that the image paths are relative to.
-        model: the model under test.
+        models: the model under test, once for each worker.
         resamples: of the bootstrap.
         out: receives ``roc.png`` and ``reliability.png``.
 
     Returns:
-        figures over the images that were judged, with the refused ones counted and listed beside them.
+        figures over the images that were judged, with the refused ones counted and listed beside them; those of them
+        that could not be read are listed a second time under ``unreadable``.
     """
+    model = models[0]
     labels, probabilities, groups = [], [], []
     refused: list[dict[str, str]] = []
-    for row in rows:
-        try:
-            outcome = analyse(read_image(root / row["image"]), model)
-        except ImageError as error:
-            refused.append({"image": row["image"], "label": row["label"], "reason": str(error)})
-            continue
-        if outcome.prediction is None:
-            refused.append({"image": row["image"], "label": row["label"], "reason": " ".join(outcome.reasons)})
+    unreadable: list[dict[str, str]] = []
+    uncertain = 0
+    paths = [root / row["image"] for row in rows]
+    for row, each in zip(rows, analyse_files(paths, models, finish=_decision), strict=True):
+        if each.kept is None or isinstance(each.kept, str):
+            refused.append({"image": row["image"], "label": row["label"], "reason": each.kept or each.problem})
+            unreadable += [refused[-1]] if each.kept is None else []
             continue
         labels.append(LABELS.index(row["label"]))
-        probabilities.append([outcome.prediction.probabilities[label] for label in LABELS])
+        probabilities.append([each.kept.probabilities[label] for label in LABELS])
         groups.append(row.get("group") or row["image"])
+        uncertain += each.kept.uncertain
     report: dict[str, Any] = {
         "model": {"name": model.identity.name, "version": model.identity.version, "sha256": model.identity.sha256},
         "images": len(rows),
         "judged": len(labels),
         "refused": refused,
+        "unreadable": unreadable,
+        "uncertain": uncertain,
         "threshold": model.threshold,
     }
     if labels:
@@ -87,19 +113,25 @@ def measure(
     return report
 
 
-def _read_labels(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as handle:
-        reader = csv.DictReader(handle)
-        missing = {"image", "label"} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path} lacks the column {', '.join(sorted(missing))}.")
-        rows = list(reader)
-    if not rows:
-        raise ValueError(f"{path} lists no images.")
-    for number, row in enumerate(rows, start=2):
-        if row["label"] not in LABELS:
-            raise ValueError(f"{path}, line {number}: label {row['label']!r} is not one of {', '.join(LABELS)}.")
-    return rows
+def _decision(_path: Path, _pixels: object, outcome: Outcome) -> Prediction | str:
+    """The prediction, or the reasons of a refusal."""
+    return outcome.prediction if outcome.prediction is not None else " ".join(outcome.reasons) or "refused"
+
+
+def _read_labels(path: Path, *, root: Path) -> list[dict[str, str]]:
+    """The table's rows; an image that does not exist stays among them and is refused when its turn comes.
+
+    Raises:
+        DataError: the table cannot be read, or a label, a name or a repetition leaves open what would be measured; the
+            message names the first ten such lines, each with its remedy.
+    """
+    faults: list[DataError] = []
+    read_labels(path, root=root, faults=faults)
+    grave = [fault for fault in faults if fault.code != "missing_file"]
+    if grave:
+        more = [f"... and {len(grave) - _SHOWN} more lines."] if len(grave) > _SHOWN else []
+        raise DataError("\n".join([*map(str, grave[:_SHOWN]), *more, "Nothing was measured."]), code=grave[0].code)
+    return [dict(row.values) for row in read_table(path, required=("image", "label"))]
 
 
 def _summary(metrics: dict[str, Any]) -> str:
@@ -120,4 +152,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="name of an installed model; by default the modality's active one")
     parser.add_argument("--version", help="with --model: its version; by default the newest")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="images analysed at the same time")
+    parser.add_argument("--threads", type=int, default=THREADS, help="threads of one forward pass")
     return parser

@@ -1,4 +1,4 @@
-"""``python -m ml train``."""
+"""``python -m ml train``: the two-look ultrasound model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ml.data.readers import LAYOUTS, read_collections
 from ml.data.records import DataError
-from ml.recipe import Recipe
+from ml.looks.recipe import TwoLookRecipe
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -19,16 +19,16 @@ def run(arguments: Sequence[str]) -> int:
     chosen = {name: getattr(options, name) for name in _entries() if getattr(options, name) is not None}
     everything = not (options.folds or options.final or options.cross_set)
     try:
-        recipe = Recipe.from_yaml(options.config) if options.config else Recipe()
-        recipe = Recipe.from_mapping({**recipe.as_dict(), **chosen})
+        recipe = TwoLookRecipe.from_yaml(options.config) if options.config else TwoLookRecipe()
+        recipe = TwoLookRecipe.from_mapping({**recipe.as_dict(), **chosen})
         records = read_collections(options.data, layout=options.layout)
         weights = None if options.weights == "none" else Path(options.weights)
         if weights is not None and not weights.is_file():
             raise DataError(f"{weights} does not exist. Give the headless MobileNetV2 weights, or none.")
         # TensorFlow takes seconds to load: wrong options are reported before.
-        from ml.train import train
+        from ml.looks.training import train_two_looks
 
-        train(
+        train_two_looks(
             records,
             weights=weights,
             recipe=recipe,
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _entries() -> dict[str, type]:
-    return {field.name: int if field.type == "int" else float for field in dataclasses.fields(Recipe)}
+    return {field.name: int if field.type == "int" else float for field in dataclasses.fields(TwoLookRecipe)}
 
 
 def _parser() -> argparse.ArgumentParser:

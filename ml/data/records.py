@@ -24,7 +24,13 @@ class DataError(Exception):
     """
 
     def __init__(
-        self, message: str, *, code: str = "data_invalid", path: Path | None = None, line: int | None = None, remedy: str = ""
+        self,
+        message: str,
+        *,
+        code: str = "data_invalid",
+        path: Path | None = None,
+        line: int | None = None,
+        remedy: str = "",
     ) -> None:
         place = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
         super().__init__(f"{place}{message} {remedy}".strip())

@@ -44,7 +44,7 @@ class Row:
         return DataError(message, code=code, path=self.path, line=self.line, remedy=remedy)
 
 
-def read_table(path: Path, *, required: Iterable[str], delimiters: str = ",") -> list[Row]:
+def read_table(path: Path, *, required: Iterable[str], delimiters: str = ",;") -> list[Row]:
     """Read a table with a header.
 
     A byte-order mark, CR LF, blank lines and white space round cells are accepted.
@@ -75,13 +75,16 @@ def read_table(path: Path, *, required: Iterable[str], delimiters: str = ",") ->
         ) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise DataError("the text holds a zero byte.", code="bad_encoding", path=path, line=line, remedy=_ENCODING_REMEDY)
+        raise DataError(
+            "the text holds a zero byte.", code="bad_encoding", path=path, line=line, remedy=_ENCODING_REMEDY
+        )
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(delimiters, key=header.count)
-    return _rows(path, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), tuple(required))
+    return _rows(path, text, delimiter=delimiter, required=tuple(required))
 
 
-def _rows(path: Path, reader: "csv._reader", required: tuple[str, ...]) -> list[Row]:  # type: ignore[name-defined]
+def _rows(path: Path, text: str, *, delimiter: str, required: tuple[str, ...]) -> list[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns: list[str] = []
     rows: list[Row] = []
     try:
@@ -91,7 +94,7 @@ def _rows(path: Path, reader: "csv._reader", required: tuple[str, ...]) -> list[
                 continue
             if not columns:
                 columns = cells
-                _require_header(path, columns, required, line=reader.line_num)
+                require_header(path, columns, required, line=reader.line_num)
             elif len(cells) != len(columns):
                 raise DataError(
                     f"the row has {len(cells)} cells, the header {len(columns)}.",
@@ -114,12 +117,20 @@ def _rows(path: Path, reader: "csv._reader", required: tuple[str, ...]) -> list[
         raise DataError("the table is empty.", code="empty_table", path=path, remedy="Restore it from the original.")
     if not rows:
         raise DataError(
-            "the table has a header but lists no images.", code="empty_table", path=path, remedy="Add one row per image."
+            "the table has a header but lists no images.",
+            code="empty_table",
+            path=path,
+            remedy="Add one row per image.",
         )
     return rows
 
 
-def _require_header(path: Path, columns: list[str], required: tuple[str, ...], *, line: int) -> None:
+def require_header(path: Path, columns: list[str], required: tuple[str, ...], *, line: int) -> None:
+    """Refuse a header that lacks a required column or names one twice.
+
+    Raises:
+        DataError: ``wrong_header``.
+    """
     missing = [name for name in required if name not in columns]
     if missing:
         raise DataError(
@@ -140,9 +151,7 @@ def _require_header(path: Path, columns: list[str], required: tuple[str, ...], *
         )
 
 
-def read_labels(
-    path: Path, *, root: Path, folds: bool = False, faults: list[DataError] | None = None
-) -> list[Row]:
+def read_labels(path: Path, *, root: Path, folds: bool = False, faults: list[DataError] | None = None) -> list[Row]:
     """Read a labels table: ``image,label`` and, with ``folds``, ``fold``; others are kept.
 
     Args:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ml.contract import LABELS
 from ml.data.records import ImageRecord
-from ml.fitting import History, Split, history_table, image_weights, restore_state, save_state
 from ml.looks.recipe import TwoLookRecipe
 from ml.looks.views import PLAIN, LookCache
 from ml.metrics import area_under_curve, softmax
 from ml.networks.two_looks import LOOKS, TwoLookNetwork, build_two_looks
+from ml.runs import History, Split, history_table, image_weights, restore_state, save_state
 from ml.storage import write_text
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -125,7 +125,18 @@ def fit_two_looks(
     seed: int,
     folder: Path,
 ) -> tuple[TwoLookNetwork, History]:
-    """Train one network; arguments, files and return value as :func:`ml.fitting.fit`."""
+    """Train one network; the moving average of its weights, and the learning curve.
+
+    Args:
+        records: all images; ``split`` chooses among them.
+        split: which images are fitted on and which are only measured, epoch by epoch, for the learning curve.
+        cache: frozen features of all records.
+        weights: headless ImageNet weights, or ``None``.
+        recipe: the training recipe; the number of epochs is fixed, nothing is chosen on the held-out images.
+        seed: of weights, order and dropout.
+        folder: receives ``checkpoint.npz`` after every epoch and ``history.csv``. A checkpoint found there is
+            continued.
+    """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     network = build_two_looks(

@@ -60,6 +60,11 @@ class FirstLook:
     probability: NDArray[np.float32]
     square: CloseUp
 
+    def lesion_probability(self) -> NDArray[np.float32]:
+        """Probability of each pixel of the image to belong to a lesion: float32 (H, W) in [0, 1]."""
+        size = (self.letterbox.width, self.letterbox.height)
+        return np.asarray(cv2.resize(self.probability, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -88,13 +93,7 @@ class Reading:
 
         Inside the close square the mean of both looks, outside it the whole look alone.
         """
-        letterbox = self.first.letterbox
-        probability = np.asarray(
-            cv2.resize(
-                self.first.probability, (letterbox.width, letterbox.height), interpolation=cv2.INTER_LINEAR
-            ),
-            np.float32,
-        )
+        probability = self.first.lesion_probability()
         self.first.square.paste(sigmoid(self.second.mask), probability)
         return probability
 

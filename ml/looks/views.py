@@ -148,9 +148,6 @@ def _identity(records: Sequence[ImageRecord], *, recipe: TwoLookRecipe, weights_
         recipe.views,
         weights_digest,
         seed,
-        [
-            [record.key, file_digest(record.path), file_digest(record.mask) if record.mask else ""]
-            for record in records
-        ],
+        [[record.key, file_digest(record.path), file_digest(record.mask) if record.mask else ""] for record in records],
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

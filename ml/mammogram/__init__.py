@@ -1,1 +1,1 @@
-"""The mammogram detector: a patch classifier slid over the breast, its marks, its score, and the exam they add up to."""
+"""The mammogram detector: a patch classifier slid over the breast, its marks, the film's score, the exam they make."""

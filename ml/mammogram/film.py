@@ -46,6 +46,8 @@ class Film:
         top, left: first row and column of the image that lie on the canvas.
         row_scale, column_scale: canvas pixels per image pixel.
         row_offset, column_offset: canvas row and column at which ``top`` and ``left`` lie.
+        highlight: 99th percentile of the breast's grey levels in the image, 0-255.
+        white: share of the breast at or above grey 250 in the image.
     """
 
     canvas: NDArray[np.uint8]
@@ -59,6 +61,8 @@ class Film:
     column_scale: float
     row_offset: int
     column_offset: int
+    highlight: float
+    white: float
 
     @classmethod
     def prepare(cls, grey: NDArray[np.uint8]) -> Film | None:
@@ -79,6 +83,7 @@ class Film:
         scale = min(CANVAS[0] / max(grey.shape), CANVAS[0] / (bottom - top), CANVAS[1] / (right - left))
         inner_height = min(CANVAS[0], max(1, round((bottom - top) * scale)))
         inner_width = min(CANVAS[1], max(1, round((right - left) * scale)))
+        inside = grey[breast]
         film = cls(
             canvas=np.zeros(CANVAS, np.uint8),
             breast=np.zeros(CANVAS, bool),
@@ -91,6 +96,8 @@ class Film:
             column_scale=inner_width / (right - left),
             row_offset=(CANVAS[0] - inner_height) // 2,
             column_offset=(CANVAS[1] - inner_width) // 2,
+            highlight=float(np.percentile(inside, 99)),
+            white=float((inside >= 250).mean()),
         )
         box = (slice(top, bottom), slice(left, right))
         inner = (
@@ -115,9 +122,9 @@ class Film:
         rows = np.minimum(rows.astype(int), self.height - 1)
         columns = np.minimum(columns.astype(int), self.width - 1)
         # An odd remainder leaves one row or column more at the end, where the formula already runs past the breast.
-        found[self.row_offset : self.row_offset + inner_height, self.column_offset : self.column_offset + inner_width] = (
-            values[rows[:, None], columns[None]]
-        )
+        found[
+            self.row_offset : self.row_offset + inner_height, self.column_offset : self.column_offset + inner_width
+        ] = values[rows[:, None], columns[None]]
         return found
 
     def to_canvas(self, row: float, column: float) -> tuple[float, float]:
@@ -135,16 +142,14 @@ class Film:
         )
 
     def restore(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A map on the canvas, float32 ``CANVAS``, at the image's size, float32 (H, W); zero outside the breast's box."""
+        """A map on the canvas, float32 ``CANVAS``, at the image's size, (H, W); zero off the canvas."""
         # Output pixel centre (x + 0.5) of the image lies at canvas coordinate to_canvas(x + 0.5) - 0.5.
         row_start, column_start = self.to_canvas(0.5, 0.5)
         matrix = np.array(
             [[self.column_scale, 0, column_start - 0.5], [0, self.row_scale, row_start - 0.5]], dtype=np.float64
         )
         return np.asarray(
-            cv2.warpAffine(
-                values, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            ),
+            cv2.warpAffine(values, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP),
             np.float32,
         )
 

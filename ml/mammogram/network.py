@@ -119,9 +119,7 @@ def cell_loss(focus: float, malignancy: float) -> keras.losses.Loss:
         chance = ops.sigmoid(y_pred[..., 0])
         error = finding * (1 - chance) + (1 - finding) * chance
         first = ops.sum(weight * cross * error**focus, axis=(1, 2))
-        second = ops.sum(
-            grave_weight * ops.binary_crossentropy(grave, y_pred[..., 1], from_logits=True), axis=(1, 2)
-        )
+        second = ops.sum(grave_weight * ops.binary_crossentropy(grave, y_pred[..., 1], from_logits=True), axis=(1, 2))
         return first + malignancy * second
 
     return loss

@@ -27,11 +27,11 @@ class DetectorRecipe:
     """
 
     epochs: int = 10
-    steps: int = 40
+    steps: int = 30
     views: int = 5
-    window: int = 20
-    lesion_windows: int = 5
-    tissue_windows: int = 3
+    window: int = 16
+    lesion_windows: int = 4
+    tissue_windows: int = 5
     learning_rate: float = 3e-4
     warmup: float = 0.08
     weight_decay: float = 0.01

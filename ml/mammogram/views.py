@@ -100,12 +100,11 @@ def augmented(taught: TaughtFilm, random: np.random.Generator) -> tuple[NDArray[
     joined = {"benign": np.zeros(CANVAS, bool), "malignant": np.zeros(CANVAS, bool)}
     for lesion in taught.lesions:
         joined[lesion.label] |= lesion.mask
-    unclear = np.ones(CANVAS, bool) if taught.unplaced else taught.unclear
     cells = targets_of(
         breast=breast,
         benign=moved(joined["benign"]),
         malignant=moved(joined["malignant"]),
-        unclear=moved(unclear) | unclear if taught.unplaced else moved(unclear),
+        unclear=np.ones(CANVAS, bool) if taught.unplaced else moved(taught.unclear),
     )
     return _developed(canvas, breast, random), cells
 
@@ -120,9 +119,7 @@ def _motion(random: np.random.Generator) -> NDArray[np.float64]:
     return np.column_stack([turn, offset])
 
 
-def _developed(
-    canvas: NDArray[np.uint8], breast: NDArray[np.bool_], random: np.random.Generator
-) -> NDArray[np.uint8]:
+def _developed(canvas: NDArray[np.uint8], breast: NDArray[np.bool_], random: np.random.Generator) -> NDArray[np.uint8]:
     """The same breast on another film or detector."""
     if random.random() < 0.3:
         clip = float(random.uniform(1.0, 3.0))

@@ -150,9 +150,7 @@ def build_network(
         upper = keras.Model(cut, base.output, name="upper")
         features = keras.Input(cut.shape[1:], name="features")
         trunk = keras.Model(features, decide(pool(upper(features))), name="trunk")
-    return Network(
-        architecture=architecture, full=full, base=base, stem=stem, trunk=trunk, head=(*hidden, logits)
-    )
+    return Network(architecture=architecture, full=full, base=base, stem=stem, trunk=trunk, head=(*hidden, logits))
 
 
 def has_folded_normalisation(base: keras.Model) -> bool:

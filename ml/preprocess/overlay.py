@@ -17,8 +17,14 @@ WORK_SIDE = 512
 STROKE = 9
 """Width, pixels, that no stroke of a letter or caliper reaches."""
 
-LEAST_STEP = 45
-"""Grey levels by which a stroke stands out from both sides."""
+LEAST_STEP, MOST_STEP = 28, 55
+"""Grey levels by which a stroke must stand out from both sides: on smooth images, and on speckled ones."""
+
+LONE_STEP = 45
+"""The least step of a mark that stands alone: a single digit or caliper is more easily mistaken than a word."""
+
+STEPS_OVER_SPECKLE = 7
+"""How many times the image's mean stroke, which is speckle, a drawn one must reach within those bounds."""
 
 LEAST_COLOUR = 48
 """Levels between a pixel's channels from which it is coloured: B-mode ultrasound is grey."""
@@ -55,8 +61,15 @@ def overlay_mask(grey: NDArray[np.uint8], *, margin: int = 2) -> NDArray[np.bool
         small = grey
     if min(small.shape) < 2 * STROKE:
         return np.zeros(grey.shape, bool)
-    crosses, centres = _calipers(small)
-    found = _text(small) | crosses | _measuring_lines(small, centres)
+    strokes = _strokes(small)
+    step = float(np.clip(STEPS_OVER_SPECKLE * strokes.mean(), LEAST_STEP, MOST_STEP))
+    crosses, centres = _calipers(small, step=max(step, LONE_STEP))
+    found = (
+        _glyphs(small, strokes, step=max(step, LONE_STEP))
+        | _words(strokes, step=step)
+        | crosses
+        | _measuring_lines(small, centres)
+    )
     if margin:
         found = cv2.dilate(found.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) > 0
     if scale < 1.0:
@@ -82,30 +95,29 @@ def remove_overlay(
     return np.asarray(cv2.inpaint(grey, found.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
 
 
-def _text(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _glyphs(grey: NDArray[np.uint8], strokes: NDArray[np.uint8], *, step: float) -> NDArray[np.bool_]:
     """Letters, digits, brackets, logos and the ticks of scales: glyph-sized spots with a drawn stroke."""
-    strokes = _strokes(grey)
     # Speckle that is as sharp everywhere is a property of the scanner, not a mark. Text itself is capped, or a
     # dense line of it would count as such speckle.
-    usual = cv2.blur(np.minimum(strokes, LEAST_STEP), (81, 81), borderType=cv2.BORDER_REFLECT).astype(np.float32)
-    seeds = (strokes >= LEAST_STEP) & (strokes > 5 * usual)
-    spots = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((13, 13), np.uint8)) >= LEAST_STEP) & (grey >= 90)
+    usual = cv2.blur(np.minimum(strokes, np.uint8(step)), (81, 81), borderType=cv2.BORDER_REFLECT).astype(np.float32)
+    seeds = (strokes >= step) & (strokes > 5 * usual)
+    spots = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((13, 13), np.uint8)) >= step) & (grey >= 90)
     _, parts, stats, centres = cv2.connectedComponentsWithStats(spots.astype(np.uint8), connectivity=8)
     seeded = np.bincount(parts[seeds], minlength=len(stats))
     height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
-    tallest = max(12, round(max(grey.shape) * 0.06))
+    tallest = _tallest(grey)
     sized = (height >= 5) & (height <= tallest) & (width <= 6 * tallest)
     sized[0] = False
     drawn = seeded / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     # A strand of tissue is long, thin and flat; several letters grown together are long but full of strokes.
-    glyph = sized & (seeded >= 3) & (drawn >= np.where(width <= 3 * height, 0.06, 0.15))
+    glyph = sized & (seeded >= 3) & (drawn >= np.where(width <= 3 * height, 0.12, 0.18))
     glyph |= _beside(glyph, sized & (width <= 2 * height), stats=stats, centres=centres)
-    return glyph[parts] | _words(strokes, tallest=tallest)
+    return glyph[parts]
 
 
-def _words(strokes: NDArray[np.uint8], *, tallest: int) -> NDArray[np.bool_]:
+def _words(strokes: NDArray[np.uint8], *, step: float) -> NDArray[np.bool_]:
     """Rows of strokes side by side: words whose letters have grown together with the tissue behind them."""
-    drawn = (strokes >= LEAST_STEP).astype(np.uint8)
+    drawn = (strokes >= step).astype(np.uint8)
     rows = cv2.morphologyEx(drawn, cv2.MORPH_CLOSE, np.ones((3, 11), np.uint8))
     count, parts, stats, _ = cv2.connectedComponentsWithStats(rows, connectivity=8)
     pieces, piece_of = cv2.connectedComponents(drawn, connectivity=8)
@@ -114,6 +126,7 @@ def _words(strokes: NDArray[np.uint8], *, tallest: int) -> NDArray[np.bool_]:
     strokes_in = np.bincount(first[1:], minlength=count)
     height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
     filled = np.bincount(parts[drawn > 0], minlength=count) / np.maximum(height * width, 1)
+    tallest = _tallest(strokes)
     word = (strokes_in >= 4) & (height >= 6) & (height <= tallest) & (width >= 2 * height) & (filled >= 0.2)
     word[0] = False
     return word[parts]
@@ -140,6 +153,11 @@ def _beside(
     return accepted
 
 
+def _tallest(grey: NDArray[np.uint8]) -> int:
+    """Height, pixels, above which a spot is no letter."""
+    return max(12, round(max(grey.shape) * 0.06))
+
+
 def _strokes(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """How much each pixel belongs to a thin bright stroke, upright or italic, of some length; grey levels."""
     sideways = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((1, STROKE), np.uint8))
@@ -147,23 +165,57 @@ def _strokes(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.maximum(upright, cv2.morphologyEx(sideways, cv2.MORPH_OPEN, _ITALIC)), np.uint8)
 
 
-def _calipers(grey: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
-    """Upright and diagonal crosses: their pixels, and their centres (row, column)."""
-    detail = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8)).astype(np.float32)
-    found = np.zeros(grey.shape, np.uint8)
+def _calipers(grey: NDArray[np.uint8], *, step: float) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
+    """Upright and diagonal crosses, and both in one: their pixels, and their centres (row, column).
+
+    A place is compared with the crosses by normalised correlation of the bright detail round it.
+    """
+    detail = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8))
+    places = np.argwhere(_crossings(grey, detail, step=step))
+    reach = CALIPER_SIZES[-1] // 2
+    padded = np.pad(detail, reach)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * reach + 1, 2 * reach + 1))
+    around = windows[places[:, 0], places[:, 1]].astype(np.float32)
+    likest = np.zeros(len(places), np.float32)
+    which = np.zeros(len(places), np.intp)
+    for number, template in enumerate(_CROSSES):
+        half = len(template) // 2
+        values = around[:, reach - half : reach + half + 1, reach - half : reach + half + 1].reshape(len(places), -1)
+        drawn = template.ravel() > 0
+        bright = values[:, drawn].mean(axis=1) >= step
+        values = values - values.mean(axis=1, keepdims=True)
+        pattern = drawn - drawn.mean()
+        likeness = (
+            values @ pattern.astype(np.float32) / (np.linalg.norm(values, axis=1) * np.linalg.norm(pattern) + 1e-6)
+        )
+        better = bright & (likeness >= LEAST_LIKENESS.get(len(template), 0.62)) & (likeness > likest)
+        likest[better], which[better] = likeness[better], number
+    found = np.zeros(padded.shape, np.uint8)
     centres: list[tuple[int, int]] = []
-    for template in _CROSSES:
-        side = len(template)
-        if side > min(grey.shape):
-            continue
-        likeness = cv2.matchTemplate(detail, template, cv2.TM_CCOEFF_NORMED)
-        peaks = (likeness >= LEAST_LIKENESS.get(side, 0.62)) & (likeness == cv2.dilate(likeness, np.ones((side, side))))
-        for row, column in np.argwhere(peaks):
-            patch = detail[row : row + side, column : column + side]
-            if patch[template > 0].mean() >= LEAST_STEP:
-                found[row : row + side, column : column + side] |= (template > 0).astype(np.uint8)
-                centres.append((int(row) + side // 2, int(column) + side // 2))
-    return found > 0, centres
+    for place in np.argsort(-likest, kind="stable")[: int((likest > 0).sum())]:
+        row, column = (int(value) for value in places[place])
+        # Only the best of neighbouring places is the caliper.
+        if all(abs(row - other) + abs(column - another) > 6 for other, another in centres):
+            template = _CROSSES[which[place]]
+            top, left = row + reach - len(template) // 2, column + reach - len(template) // 2
+            found[top : top + len(template), left : left + len(template)] |= template
+            centres.append((row, column))
+    return found[reach:-reach, reach:-reach] > 0, centres
+
+
+def _crossings(grey: NDArray[np.uint8], detail: NDArray[np.uint8], *, step: float) -> NDArray[np.bool_]:
+    """Places where thin bright strokes of two directions meet: only there can a cross have its centre."""
+    upright = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((1, STROKE), np.uint8))
+    level = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((STROKE, 1), np.uint8))
+    strokes = (
+        (upright, np.ones((5, 1), np.uint8)),
+        (level, np.ones((1, 5), np.uint8)),
+        (detail, _DIAGONAL),
+        (detail, _DIAGONAL[:, ::-1].copy()),
+    )
+    near = np.ones((3, 3), np.uint8)
+    along = [cv2.dilate(cv2.morphologyEx(image, cv2.MORPH_OPEN, stroke), near) for image, stroke in strokes]
+    return np.maximum(np.minimum(along[0], along[1]), np.minimum(along[2], along[3])) >= 0.6 * step
 
 
 def _measuring_lines(grey: NDArray[np.uint8], centres: list[tuple[int, int]]) -> NDArray[np.bool_]:
@@ -175,45 +227,43 @@ def _measuring_lines(grey: NDArray[np.uint8], centres: list[tuple[int, int]]) ->
             length = int(np.hypot(bottom - top, right - left))
             if length < 24:
                 continue
-            along = np.linspace(0.1, 0.9, length)
-            rows = np.rint(top + along * (bottom - top)).astype(int)
-            columns = np.rint(left + along * (right - left)).astype(int)
+            along = np.linspace(0.1, 0.9, length)[:, None]
+            path = np.array([top, left]) + along * np.array([bottom - top, right - left])
             normal = np.array([right - left, top - bottom]) / length
-            middle = _brightest(detail, rows, columns)
-            aside = [
-                _brightest(
-                    detail,
-                    np.clip(np.rint(rows + sign * 5 * normal[0]).astype(int), 0, grey.shape[0] - 1),
-                    np.clip(np.rint(columns + sign * 5 * normal[1]).astype(int), 0, grey.shape[1] - 1),
-                )
-                for sign in (-1, 1)
-            ]
-            if (middle > 20 + np.maximum(*aside)).mean() > 0.45:
+            aside = np.maximum(_brightest(detail, path - 5 * normal), _brightest(detail, path + 5 * normal))
+            # The centres are known to a pixel only, so the line may run a pixel beside the path.
+            dotted = max(float((_brightest(detail, path + off * normal) > 12 + aside).mean()) for off in (-1, 0, 1))
+            if dotted > 0.5:
                 cv2.line(found, (left, top), (right, bottom), 1, 3)
     return found > 0
 
 
-def _brightest(detail: NDArray[np.uint8], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Greatest value among three neighbours along a path, so that the gaps between dots do not count."""
-    values = detail[rows, columns].astype(np.float64)
+def _brightest(detail: NDArray[np.uint8], path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Greatest value among three neighbours along a path (N, 2), so that the gaps between dots do not count."""
+    places = np.clip(np.rint(path).astype(int), 0, np.array(detail.shape) - 1)
+    values = detail[places[:, 0], places[:, 1]].astype(np.float64)
     return np.maximum.reduce([values, np.roll(values, 1), np.roll(values, -1)])
 
 
-def _crosses() -> tuple[NDArray[np.float32], ...]:
+def _crosses() -> tuple[NDArray[np.uint8], ...]:
     templates = []
     for side in CALIPER_SIZES:
         thickness = 1 if side < 13 else 2
         middle = side // 2
-        upright = np.zeros((side, side), np.float32)
+        upright = np.zeros((side, side), np.uint8)
         upright[middle : middle + thickness] = 1
         upright[:, middle : middle + thickness] = 1
-        diagonal = np.eye(side, dtype=np.float32)
-        diagonal = np.maximum(diagonal, diagonal[:, ::-1])
-        templates += [upright, np.asarray(cv2.dilate(diagonal, np.ones((1, thickness))), np.float32)]
+        diagonal = np.eye(side, dtype=np.uint8)
+        diagonal = np.asarray(cv2.dilate(np.maximum(diagonal, diagonal[:, ::-1]), np.ones((1, thickness))), np.uint8)
+        star = diagonal.copy()
+        star[:, middle : middle + thickness] = 1
+        templates += [upright, diagonal, star]
     return tuple(templates)
 
 
 _CROSSES = _crosses()
+
+_DIAGONAL = np.eye(5, dtype=np.uint8)
 
 _ITALIC = np.array([[0, 0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0]], np.uint8)
 """A stroke of a slanted letter, as in the makers' logos."""

@@ -13,7 +13,7 @@ from ml.whole_image.recipe import Augmentation
 def augmented_view(
     grey: NDArray[np.uint8], *, side: int, augmentation: Augmentation, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """One view: zoom, flip, shear, rotation and shift in one resampling, then gain, speckle, shadow and JPEG.
+    """One view: zoom, stretch, flip, shear, rotation and shift in one resampling, then gain, speckle, shadow and JPEG.
 
     Args:
         grey: uint8 (H, W).
@@ -43,11 +43,13 @@ def _moved(
     canvas = plain_view(grey, side=large)
     spread = np.log1p(augmentation.zoom)
     zoom = float(np.exp(random.uniform(-spread, spread))) * side / large
+    broad = np.log1p(augmentation.stretch) / 2
+    stretch = float(np.exp(random.uniform(-broad, broad)))
     angle = np.deg2rad(random.uniform(-augmentation.rotation, augmentation.rotation))
     flip = -1.0 if random.random() < augmentation.flip else 1.0
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     shear = shear_matrix(float(random.uniform(-augmentation.shear, augmentation.shear)))
-    matrix = turn @ shear @ np.diag([zoom * flip, zoom])
+    matrix = turn @ shear @ np.diag([zoom * stretch * flip, zoom / stretch])
     shift = random.uniform(-augmentation.shift, augmentation.shift, 2) * side
     offset = np.array([side, side]) / 2 + shift - matrix @ (np.array([large, large]) / 2)
     warped = cv2.warpAffine(canvas, np.column_stack([matrix, offset]), (side, side), flags=cv2.INTER_LINEAR)

@@ -132,12 +132,13 @@ def fit(
         samples: what may be fitted on; validation images are set aside among them.
         weights: as in :func:`ml.networks.zoo.build_network`.
         seed: of weights, order, dropout, mixup and the validation split.
-        folder: receives ``checkpoint.npz`` and ``history.csv`` after every epoch. A checkpoint found there is continued.
+        folder: receives ``checkpoint.npz`` and ``history.csv`` after every epoch; a checkpoint found there is
+            continued.
     """
     network = new_network(recipe, weights=weights, seed=seed)
     settings = recipe.training
     learn, watch = split_off_validation(samples, groups=groups, labels=labels, share=settings.validation, seed=seed)
-    trunk = _compiled(network, recipe, steps=math.ceil(len(learn.images) / settings.batch))
+    trunk = _compiled(network, recipe, steps=steps_of(len(learn.images), batch=settings.batch))
     state = folder / "checkpoint.npz"
     history, best = _restore(state, trunk) if state.is_file() else ([], None)
     sample_weights = class_weights(labels[learn.images], classes=len(recipe.classes), rule=settings.class_weights)
@@ -163,6 +164,11 @@ def fit(
     )
 
 
+def steps_of(count: int, *, batch: int) -> int:
+    """Full batches in ``count`` samples; one smaller batch where they fill none."""
+    return max(1, count // batch)
+
+
 def class_weights(labels: NDArray[np.intp], *, classes: int, rule: str) -> NDArray[np.float32]:
     """Weight of each sample, mean 1: all classes that occur weigh the same with ``balanced``. float32 (N,)."""
     if rule == "none":
@@ -182,7 +188,11 @@ def predict_logits(trunk: keras.Model, table: ViewTable, samples: Samples) -> ND
 
 
 class _Batches:
-    """Batches of one epoch: inputs with mixup, one-hot targets, sample weights."""
+    """Batches of one epoch: inputs with mixup, one-hot targets, sample weights.
+
+    All batches have the same size, because a new size makes Keras trace the step anew: what is left over after the
+    last full one rests for this epoch; the order is another in each.
+    """
 
     def __init__(
         self,
@@ -209,12 +219,12 @@ class _Batches:
             self._views = np.full(len(order), PLAIN)
 
     def __len__(self) -> int:
-        return math.ceil(len(self._images) / self._recipe.training.batch)
+        return steps_of(len(self._images), batch=self._recipe.training.batch)
 
     def __iter__(self) -> Iterator[Batch]:
         size, mixup = self._recipe.training.batch, self._recipe.augmentation.mixup
-        for start in range(0, len(self._images), size):
-            here = slice(start, start + size)
+        for number in range(len(self)):
+            here = slice(number * size, (number + 1) * size)
             inputs = self._table.batch(self._images[here], self._views[here])
             targets, weights = self._targets[here], self._weights[here]
             if mixup:

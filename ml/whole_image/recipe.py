@@ -54,6 +54,7 @@ class Augmentation:
     Attributes:
         views: random views made of each image; each epoch shows one of them. 0 shows the image itself.
         zoom: magnification up to 1 + zoom and down to 1 / (1 + zoom).
+        stretch: width against height by up to 1 + stretch and down to 1 / (1 + stretch).
         flip: probability of a left-right flip.
         shear: largest shear, degrees.
         rotation: largest rotation, degrees.
@@ -67,6 +68,7 @@ class Augmentation:
 
     views: int = 4
     zoom: float = 0.15
+    stretch: float = 0.0
     flip: float = 0.5
     shear: float = 0.0
     rotation: float = 10.0
@@ -78,7 +80,16 @@ class Augmentation:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        bounds = {"views": 256, "zoom": 1, "shear": 45, "rotation": 180, "shift": 0.5, "gain": 0.9, "mixup": 10}
+        bounds = {
+            "views": 256,
+            "zoom": 1,
+            "stretch": 1,
+            "shear": 45,
+            "rotation": 180,
+            "shift": 0.5,
+            "gain": 0.9,
+            "mixup": 10,
+        }
         for entry in dataclasses.fields(self):
             _within(f"augmentation.{entry.name}", getattr(self, entry.name), 0, bounds.get(entry.name, 1))
 

@@ -129,9 +129,7 @@ def train_run(
     _claim(out, identity, resume=resume, arguments=arguments)
     began = time.monotonic()
     network = new_network(recipe, weights=weights, seed=seed)
-    table = build_views(
-        records, network=network, recipe=recipe, weights_digest=digest, seed=seed, folder=out / "cache"
-    )
+    table = build_views(records, network=network, recipe=recipe, weights_digest=digest, seed=seed, folder=out / "cache")
     labels = class_indices(records, recipe)
     groups = [record.leak_group for record in records]
 
@@ -176,9 +174,7 @@ def _logit_table(
 ) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["key", "source", "label", "group", "fold", "model", *(f"logit_{name}" for name in recipe.classes)]
-    )
+    writer.writerow(["key", "source", "label", "group", "fold", "model", *(f"logit_{name}" for name in recipe.classes)])
     for part, logits in measured:
         for index, values in zip(part.held_out.images, logits, strict=True):
             record = records[index]

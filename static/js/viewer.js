@@ -31,6 +31,7 @@
         rowSpacing: Number(root.dataset.rowSpacing || 0),
         columnSpacing: Number(root.dataset.columnSpacing || 0),
       });
+      this.outline = new window.SenolensOutline(root);
       this.tool = "pan";
       this.pointers = new Map();
       this.start();
@@ -49,6 +50,7 @@
       this.window = 1;
       this.opacity = 50;
       this.mapOn = true;
+      this.outline.reset();
     }
 
     // Size and place
@@ -151,6 +153,18 @@
       this.draw();
     }
 
+    // The outline and the marks
+
+    showLesion(told) {
+      this.outline.show(told);
+      this.draw();
+    }
+
+    ofOutline(deed) {
+      deed(this.outline);
+      this.draw();
+    }
+
     side() {
       this.plain.hidden = !this.plain.hidden;
       const original = this.plain.querySelector("[data-base]");
@@ -207,6 +221,7 @@
       this.press("side", !this.plain.hidden);
       this.press("map", seen);
       this.main.dataset.tool = this.tool;
+      this.outline.draw(this);
       this.ruler.draw((point) => ({ x: point.x * this.scale + this.x, y: point.y * this.scale + this.y }));
     }
 
@@ -296,6 +311,8 @@
         }
       });
       this.slider.addEventListener("input", () => this.setOpacity(Number(this.slider.value)));
+      this.outline.slider.addEventListener("input", () =>
+        this.ofOutline((outline) => outline.setOpacity(Number(outline.slider.value))));
       document.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => (this.fitted ? this.fit() : this.draw())).observe(this.main);
     }
@@ -340,6 +357,10 @@
         m: () => this.hasMap && this.toggleMap(),
         "[": () => this.hasMap && this.setOpacity(this.opacity - OPACITY_STEP),
         "]": () => this.hasMap && this.setOpacity(this.opacity + OPACITY_STEP),
+        o: () => this.outline.hasOutline && this.ofOutline((outline) => outline.toggle()),
+        k: () => this.outline.hasMarks && this.ofOutline((outline) => outline.toggleMarks()),
+        "{": () => this.ofOutline((outline) => outline.fainter()),
+        "}": () => this.ofOutline((outline) => outline.stronger()),
         s: () => this.side(),
         0: () => this.reset(),
         "?": () => this.help.showModal(),
@@ -362,12 +383,14 @@
     return;
   }
   const viewer = new Viewer(root);
+  viewer.showLesion(document.getElementById("analysis-panel").dataset);
 
-  // The panel renews itself while the analysis runs; the map and a spoken line follow it.
+  // The panel renews itself while the analysis runs; the map, the outline and a spoken line follow it.
   const announcement = document.getElementById("analysis-announcement");
   document.addEventListener("htmx:afterSwap", () => {
     const panel = document.getElementById("analysis-panel");
     viewer.showMap(panel.dataset.mapUrl || "");
+    viewer.showLesion(panel.dataset);
     if (announcement.textContent !== panel.dataset.stateWords) {
       announcement.textContent = panel.dataset.stateWords;
     }

@@ -13,7 +13,7 @@ from accounts.models import AuditEvent
 from diagnosis.actions import create_study
 from diagnosis.history_columns import EXPORTED
 from portal.bench.history_data import fill
-from tests.fixture_results import filed, rejected, succeeded
+from tests.fixture_results import RESEARCH, filed, rejected, succeeded
 
 EXPORT = "/history/export.csv"
 
@@ -93,3 +93,13 @@ def test_it_staff_and_patients_export_nothing(client, ivan, petra):
     for person in (ivan, petra):
         client.force_login(person)
         assert client.get(EXPORT).status_code == 403
+
+
+def test_doubt_research_and_the_sites_prevalence_are_columns(client, rachel, study):
+    succeeded(study=study, by=rachel, seed=1, uncertain=True, model=RESEARCH, prevalence=0.08)
+    rejected(study=study, by=rachel, seed=2)
+    client.force_login(rachel)
+    by_state = {row["state"]: row for row in table(client)}
+    judged, declined = by_state["succeeded"], by_state["rejected"]
+    assert (judged["uncertain"], judged["prevalence"], judged["model_status"]) == ("yes", "0.0800", "research")
+    assert (declined["uncertain"], declined["prevalence"]) == ("", "")

@@ -8,7 +8,7 @@ from django.urls import reverse
 from accounts.actions import link_patient_login
 from diagnosis.actions import cancel_analysis
 from diagnosis.models import Report
-from tests.fixture_results import failed, filed, succeeded, with_report
+from tests.fixture_results import RESEARCH, failed, filed, succeeded, with_report
 
 
 def page(client, user) -> str:
@@ -34,6 +34,32 @@ def test_a_radiologist_sees_recent_studies_with_the_highest_suspicion(client, st
     assert "Anna Żółć" in html
     assert "8 of 10" in html
     assert "2 of 10" not in html
+
+
+def test_a_research_model_never_decides_what_a_study_ranks_by(client, study, rachel):
+    succeeded(study=study, by=rachel, seed=1, label="benign", suspicion=2)
+    succeeded(study=study, by=rachel, seed=2, label="malignant", suspicion=9, model=RESEARCH)
+
+    html = page(client, rachel)
+
+    assert "2 of 10" in html
+    assert "9 of 10" not in html
+
+
+def test_a_study_that_only_a_research_model_read_shows_no_suspicion_in_the_list(client, study, rachel):
+    succeeded(study=study, by=rachel, seed=1, label="malignant", suspicion=9, model=RESEARCH)
+
+    html = page(client, rachel)
+
+    assert "9 of 10" not in html
+    assert "Research model</span>" in html
+    assert "Analysed" in html
+
+
+def test_doubt_is_said_in_the_list(client, study, rachel):
+    succeeded(study=study, by=rachel, seed=1, suspicion=5, uncertain=True)
+
+    assert '<span class="mark">uncertain</span>' in page(client, rachel)
 
 
 def test_a_radiologist_sees_what_is_in_work_and_what_failed(client, study, rachel):

@@ -6,8 +6,10 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import AuditEvent
-from diagnosis.models import Analysis, Study
-from tests.fixture_results import failed, filed, rejected, succeeded
+from diagnosis import actions
+from diagnosis.models import Analysis, Image, Study
+from ml.contract import Mark
+from tests.fixture_results import MODEL, RESEARCH, failed, filed, rejected, succeeded
 
 
 @pytest.fixture
@@ -104,3 +106,71 @@ def test_other_roles(client, study, address, who, status, request):
     client.force_login(request.getfixturevalue(who))
 
     assert client.get(reverse(address, args=[study.pk])).status_code == status
+
+
+def test_doubt_and_research_are_said_on_the_card(reading, study, rachel):
+    succeeded(study=study, by=rachel, seed=1, uncertain=True)
+    assert "read as if there were no AI" in page(reading, study)
+    succeeded(study=study, by=rachel, seed=2, model=RESEARCH)
+    assert "Research model</span>" in page(reading, study)
+
+
+# The exam as a whole
+
+
+@pytest.fixture
+def mammograms(anna, rachel):
+    """``mammograms((side, score), ...)``: a study with a result of the research model for each."""
+
+    def make(*views, model=RESEARCH, marks=()):
+        study = actions.create_study(acting_user=rachel, patient=anna, modality="MG")
+        for seed, (side, score) in enumerate(views):
+            label, confidence = ("malignant", score) if score > 0.5 else ("normal", 1 - score)
+            analysis = succeeded(
+                study=study, by=rachel, seed=seed, label=label, confidence=confidence, model=model, marks=marks
+            )
+            Image.objects.filter(pk=analysis.image_id).update(laterality=side)
+        return study
+
+    return make
+
+
+def page(client, study) -> str:
+    html = client.get(reverse("study-detail", args=[study.pk])).content.decode()
+    return " ".join(html.replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_several_mammograms_add_up_to_breasts_and_an_exam(reading, mammograms):
+    html = page(reading, mammograms(("L", 0.62), ("L", 0.81), ("R", 0.58)))
+    assert "The exam as a whole" in html
+    assert 'Probability of malignancy <strong class="number">81 %' in html
+    assert '<dt>Left breast</dt> <dd class="number">81 %</dd>' in html
+    assert '<dt>Right breast</dt> <dd class="number">58 %</dd>' in html
+    assert "3 views joined" in html
+    assert "a research model: not for clinical decisions; never orders the worklist" in html
+
+
+def test_a_strong_mark_raises_its_breast_above_the_view(reading, mammograms):
+    marks = (Mark(row=10, column=10, radius=5, score=1.0),)
+    html = page(reading, mammograms(("L", 0.62), ("L", 0.58), marks=marks))
+    # 0.62 of 0.62 + 0.19 that is abnormal at all.
+    assert '<strong class="number">77 %' in html
+
+
+def test_an_image_without_a_side_is_left_out_and_counted(reading, mammograms):
+    html = page(reading, mammograms(("L", 0.62), ("R", 0.58), ("", 0.97)))
+    assert '<strong class="number">62 %' in html
+    assert "1 image without a stated side is left out." in html
+
+
+def test_one_mammogram_or_two_models_make_no_exam(reading, mammograms, rachel):
+    assert "The exam as a whole" not in page(reading, mammograms(("L", 0.81)))
+    study = mammograms(("L", 0.81), ("R", 0.7))
+    succeeded(study=study, by=rachel, seed=9, model=MODEL)
+    assert "The exam as a whole" not in page(reading, study)
+
+
+def test_an_ultrasound_study_has_no_exam_score(reading, study, rachel):
+    for seed in range(2):
+        succeeded(study=study, by=rachel, seed=seed)
+    assert "The exam as a whole" not in page(reading, study)

@@ -76,7 +76,7 @@ def test_what_is_no_8_bit_image_is_an_error_not_a_score(image, loaded):
 
 def test_every_stage_is_timed(ultrasound, loaded):
     timings = analyse(ultrasound, loaded).timings_ms
-    assert set(timings) == {"quality", "preprocess", "forward", "maps", "total"}
+    assert set(timings) == {"quality", "preprocess", "forward", "maps", "outline", "total"}
     stages = sum(value for name, value in timings.items() if name != "total")
     assert 0 < stages <= timings["total"] + 1e-6
 

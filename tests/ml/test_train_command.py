@@ -17,7 +17,7 @@ import pytest
 from ml.commands import train as train_command
 from ml.data.readers import read_shared
 from ml.data.records import FOLDS
-from ml.recipe import Recipe
+from ml.looks.recipe import TwoLookRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--weights", "none", "--side", "32", "--alpha", "0.35", "--views", "1", "--batch", "8"]
@@ -42,7 +42,7 @@ def rows_of(path):
 
 @pytest.mark.slow
 def test_every_image_is_predicted_once_by_the_network_that_never_saw_it(collection, tmp_path, monkeypatch):
-    from ml import train as training
+    from ml.looks import training
 
     # Two folds show what five would, in less than half the time.
     monkeypatch.setattr(training, "FOLDS", 2)
@@ -50,7 +50,8 @@ def test_every_image_is_predicted_once_by_the_network_that_never_saw_it(collecti
     assert train_command.run(arguments) == 0
     rows = rows_of(tmp_path / "run" / "out-of-fold.csv")
     measured = {record.key: record for record in read_shared(collection) if record.fold < 2}
-    assert sorted(row["key"] for row in rows) == sorted(measured)
+    for look in ("whole", "close"):
+        assert sorted(row["key"] for row in rows if row["look"] == look) == sorted(measured)
     for row in rows:
         assert row["model"] == f"fold-{measured[row['key']].fold}"
         assert all(np.isfinite(float(row[f"logit_{label}"])) for label in ("benign", "malignant", "normal"))
@@ -61,7 +62,7 @@ def test_every_image_is_predicted_once_by_the_network_that_never_saw_it(collecti
 
 
 def test_a_fold_and_a_patient_are_never_on_both_sides(collection):
-    from ml.train import fold_split
+    from ml.runs import fold_split
 
     records = read_shared(collection)
     for fold in range(FOLDS):
@@ -104,16 +105,17 @@ def test_a_killed_run_goes_on_where_it_stopped(collection, tmp_path):
 
 @pytest.mark.slow
 def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path):
-    from ml import fitting
     from ml.data.readers import read_collections
-    from ml.fitting import Split, fit
-    from ml.networks.mobilenet import build_classifier
-    from ml.views import build_views
+    from ml.looks import fitting
+    from ml.looks.fitting import fit_two_looks as fit
+    from ml.looks.views import build_looks
+    from ml.networks.two_looks import build_two_looks
+    from ml.runs import Split
 
     records = read_collections([collection])
-    recipe = Recipe(side=32, alpha=0.35, views=2, batch=8, epochs=4)
-    stem = build_classifier(weights=None, side=32, alpha=0.35).stem
-    cache = build_views(records, stem=stem, recipe=recipe, weights_digest="random", seed=1, folder=tmp_path / "cache")
+    recipe = TwoLookRecipe(side=32, alpha=0.35, views=2, batch=8, epochs=4)
+    stem = build_two_looks(weights=None, side=32, alpha=0.35).stem
+    cache = build_looks(records, stem=stem, recipe=recipe, weights_digest="random", seed=1, folder=tmp_path / "cache")
     split = Split(name="final", train=np.arange(len(records)), held_out=np.array([], dtype=np.intp))
     options = {"split": split, "cache": cache, "weights": None, "recipe": recipe, "seed": 1}
 
@@ -131,7 +133,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.fitting.save_state", cut_after_two)
+        patch.setattr("ml.looks.fitting.save_state", cut_after_two)
         with pytest.raises(Killed):
             fit(records, folder=tmp_path / "parts", **options)
     resumed, history = fit(records, folder=tmp_path / "parts", **options)
@@ -146,7 +148,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_ends(collection, tmp_path
 def test_a_run_of_another_recipe_is_not_mixed_in(collection, tmp_path):
     out = tmp_path / "run"
     out.mkdir()
-    (out / "run.json").write_text(json.dumps({"recipe": Recipe().as_dict(), "seed": 20}))
+    (out / "run.json").write_text(json.dumps({"recipe": TwoLookRecipe().as_dict(), "seed": 20}))
     process = start(collection, out, "--epochs", "1", "--final", "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1

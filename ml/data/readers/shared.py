@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_shared(folder: Path, *, faults: list[DataError] | None = None) -> list[
             :func:`ml.data.tables.read_labels`.
     """
     folder = Path(folder)
-    source = folder.resolve().name
+    source = Path(os.path.abspath(folder)).name
     findings = _abnormalities(folder / "abnormalities.csv")
     return [
         ImageRecord(

@@ -1,0 +1,1 @@
+"""What the shipped models are compared with: classical classifiers, frozen features, the published recipe."""

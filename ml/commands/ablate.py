@@ -1,0 +1,58 @@
+"""``python -m ml ablate``: what each preprocessing step brings or costs, by itself."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml.data.readers import LAYOUTS, read_collections
+from ml.data.records import DataError
+from ml.storage import write_json, write_text
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measure; exit 0, or 1 with a sentence on stderr when data, weights or folder are wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        ultrasound = [read_collections([folder], layout=options.layout) for folder in options.data]
+        mammograms = [read_collections([folder], layout=options.layout) for folder in options.mammograms]
+        if not ultrasound and not mammograms:
+            raise DataError("Nothing to measure. Give --data or --mammograms.")
+        if not options.weights.is_file():
+            raise DataError(f"{options.weights} does not exist. Give the headless MobileNetV2 weights.")
+        # TensorFlow takes seconds to load: wrong options are reported before.
+        from ml.ablations import ablate_mammograms, ablate_ultrasound, as_markdown
+        from ml.baselines.frozen import FeatureStore
+
+        store = FeatureStore(options.cache, weights=options.weights)
+        effects = []
+        for records in ultrasound:
+            effects += ablate_ultrasound(records, store, resamples=options.resamples)
+        for records in mammograms:
+            effects += ablate_mammograms(records, store, seed=options.seed, resamples=options.resamples)
+        command = shlex.join(["python", "-m", "ml", "ablate", *arguments])
+        write_json(
+            options.out / "ablations.json", {"command": command, "effects": [each.as_dict() for each in effects]}
+        )
+        write_text(options.out / "ablations.md", as_markdown(effects))
+    except (DataError, ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Written: {options.out / 'ablations.json'} and ablations.md")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ml ablate", description=__doc__)
+    parser.add_argument("--data", type=Path, action="append", default=[], help="ultrasound collection; repeatable")
+    parser.add_argument("--mammograms", type=Path, action="append", default=[], help="mammograms; repeatable")
+    parser.add_argument("--layout", choices=LAYOUTS, default="shared", help="how the folders are laid out")
+    parser.add_argument("--weights", type=Path, required=True, help="headless ImageNet weights (.weights.h5)")
+    parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the features")
+    parser.add_argument("--out", type=Path, required=True, help="folder of ablations.json and ablations.md")
+    parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    parser.add_argument("--seed", type=int, default=0, help="of the places of normal tissue")
+    return parser

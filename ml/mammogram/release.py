@@ -1,0 +1,261 @@
+"""``python -m ml mammogram release``: a detector's run becomes an artefact, measured out of fold."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ml.calibrate import SUSPICION_CUTS
+from ml.contract import LABELS
+from ml.data.records import ImageRecord
+from ml.export import litert_graph, store_half_precision
+from ml.images import network_input, read_image, to_grey
+from ml.mammogram.calibration import FilmCalibration
+from ml.mammogram.card import write_detector_card
+from ml.mammogram.checks import FilmLimits
+from ml.mammogram.detector import KIND, load_detector
+from ml.mammogram.evaluation import MARK_RATE, evaluate_films, film_figures, free_response_figures, judge
+from ml.mammogram.film import CANVAS, GRID, Film
+from ml.mammogram.network import Detector, shipped_graph
+from ml.mammogram.reading import FILM_SET, cross_fitted, read_run
+from ml.mammogram.refusals import study_film_refusals
+from ml.mammogram.training import restore_detector
+from ml.metrics import RESAMPLES
+from ml.registry import MANIFEST, manifest_seal, read_manifest, verified_bytes
+from ml.storage import read_json, write_bytes, write_json
+
+MODEL_FILE = "model.tflite"
+WEIGHTS_FILE = "weights.npz"
+LIBRARIES = ("tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "opencv-python-headless")
+STATUS = "research"
+"""mini-MIAS may be used for research alone, so no model trained on it is ever more than that."""
+
+WITHOUT_MUSCLE = True
+"""Whether the shipped detector leaves the pectoral muscle out; chosen in advance, the other choice is reported beside."""
+
+_PARITY_FILMS = 24
+
+
+def release_detector(
+    run: Path,
+    records: Sequence[ImageRecord],
+    *,
+    name: str,
+    version: str,
+    folder: Path,
+    foreign: Sequence[Path] = (),
+    notes: Sequence[str] = (),
+    resamples: int = RESAMPLES,
+    arguments: Sequence[str] = (),
+) -> None:
+    """Write the artefact: graph, half-precision weights, manifest, evaluation, card and plots.
+
+    Args:
+        run: a finished run.
+        records: the films of the run.
+        name, version: identity for the manifest; the status is always ``research``.
+        folder: the artefact's folder; replaced as a whole when everything is written.
+        foreign: folders of images of other kinds, to measure refusals.
+        notes: sentences about this run that a reader of the card must know.
+        resamples: of every bootstrap.
+        arguments: the command line, for the record.
+
+    Raises:
+        ValueError: the run is of other films, or unfinished.
+    """
+    described = read_json(run / "run.json")
+    if described["images"] != [record.key for record in records]:
+        raise ValueError(f"{run} was trained on other films. Pass the same --data in the same order.")
+    if not (run / "final" / "network.npz").is_file():
+        raise ValueError(f"{run / 'final' / 'network.npz'} does not exist. Finish the training first.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and renamed at the end: a worker never sees half a model.
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
+        written = Path(staging) / folder.name
+        written.mkdir()
+        _write_artifact(
+            written,
+            run,
+            records,
+            described=described,
+            identity={"name": name, "version": version, "status": STATUS},
+            foreign=foreign,
+            notes=notes,
+            resamples=resamples,
+            command=shlex.join(["python", "-m", "ml", *arguments]),
+        )
+        if folder.exists():
+            shutil.rmtree(folder)
+        written.rename(folder)
+
+
+def _write_artifact(
+    folder: Path,
+    run: Path,
+    records: Sequence[ImageRecord],
+    *,
+    described: dict[str, Any],
+    identity: dict[str, str],
+    foreign: Sequence[Path],
+    notes: Sequence[str],
+    resamples: int,
+    command: str,
+) -> None:
+    films = read_run(run, records, without_muscle=WITHOUT_MUSCLE)
+    parts, calibration, threshold, least_mark = evaluate_films(films, plots=folder, resamples=resamples)
+    parts["pectoral_muscle"] = {
+        "shipped": _muscle(WITHOUT_MUSCLE),
+        _muscle(not WITHOUT_MUSCLE): _short_figures(
+            run, records, without_muscle=not WITHOUT_MUSCLE, resamples=resamples
+        ),
+    }
+    limits = FilmLimits()
+    parts["refusals"] = study_film_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
+    shutil.copyfile(run / "learning-curves.png", folder / "learning-curves.png")
+
+    keras.backend.clear_session()
+    trained = restore_detector(run / "final" / "network.npz")
+    twin = restore_detector(run / "final" / "network.npz")
+    store_half_precision(folder / WEIGHTS_FILE, twin)
+    write_bytes(folder / MODEL_FILE, litert_graph(shipped_graph(twin)))
+    manifest = _manifest(
+        described,
+        identity=identity,
+        calibration=calibration,
+        threshold=threshold,
+        least_mark=least_mark,
+        limits=limits,
+        command=command,
+    )
+    # The graph is measured through the runtime, which needs a manifest: a first one, without the reports.
+    _seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
+    parts["parity"] = _parity(folder, trained, twin, records[:: max(1, len(records) // _PARITY_FILMS)])
+    evaluation = {
+        "model": {**identity, "sha256": manifest["files"][MODEL_FILE]},
+        "command": command,
+        "training_command": described["command"],
+        "date": manifest["released"],
+        "libraries": manifest["libraries"],
+        "recipe": described["recipe"],
+        "seed": described["seed"],
+        "data": described["data"],
+        "notes": list(notes),
+        **parts,
+    }
+    write_json(folder / "evaluation.json", evaluation)
+    write_detector_card(folder / "MODEL_CARD.md", manifest=manifest, evaluation=evaluation)
+    _seal(folder, manifest, files=sorted(path.name for path in folder.iterdir() if path.name != MANIFEST))
+
+
+def _short_figures(
+    run: Path, records: Sequence[ImageRecord], *, without_muscle: bool, resamples: int
+) -> dict[str, Any]:
+    """What the other treatment of the muscle would have read, from the same scores."""
+    films = read_run(run, records, without_muscle=without_muscle)
+    by_fold = cross_fitted(films)
+    judged = film_figures(judge([film for film in films if film.record.source == FILM_SET], by_fold), resamples)
+    short: dict[str, Any] = {name: judged[name] for name in ("auc_abnormal", "auc_malignant")}
+    for source in sorted({film.record.source for film in films}):
+        own = [film.marked(by_fold[film.record.fold]) for film in films if film.record.source == source and film.placed]
+        figures = free_response_figures(own, resamples)
+        short[source] = figures["sensitivity_at_false_marks_a_film"]
+    return short
+
+
+def _muscle(without: bool) -> str:
+    return "removed" if without else "kept"
+
+
+def _manifest(
+    described: dict[str, Any],
+    *,
+    identity: dict[str, str],
+    calibration: FilmCalibration,
+    threshold: float,
+    least_mark: float,
+    limits: FilmLimits,
+    command: str,
+) -> dict[str, Any]:
+    return {
+        **identity,
+        "kind": KIND,
+        "modality": "MG",
+        "labels": list(LABELS),
+        "model_file": MODEL_FILE,
+        "input": {
+            "canvas": list(CANVAS),
+            "dtype": "float32",
+            "range": [-1, 1],
+            "channels": "grey luma, three times",
+            "fit": "breast on black, longer side of the image to the canvas's height, windowed by the breast's own grey",
+        },
+        "outputs": {
+            "scores": [1, *GRID, 2],
+            "embedding": "mean of the last convolution over the canvas",
+        },
+        "pectoral_muscle": _muscle(WITHOUT_MUSCLE),
+        "calibration": {
+            **calibration.as_dict(),
+            "threshold": round(threshold, 4),
+            # Rounded down: the mark that set the limit is itself shown.
+            "least_mark": max(0.0, float(np.floor(least_mark * 1e4) / 1e4)),
+            "false_marks_a_film": MARK_RATE,
+            "suspicion_cuts": list(SUSPICION_CUTS),
+        },
+        "quality_limits": limits.as_dict(),
+        "recipe": described["recipe"],
+        "seed": described["seed"],
+        "initial_weights_sha256": described["weights_sha256"],
+        "training_command": described["command"],
+        "release_command": command,
+        "released": datetime.now(UTC).date().isoformat(),
+        "libraries": {
+            "python": platform.python_version(),
+            **{library: importlib.metadata.version(library) for library in LIBRARIES},
+        },
+        "files": {},
+    }
+
+
+def _seal(folder: Path, manifest: dict[str, Any], *, files: Sequence[str]) -> None:
+    manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    manifest["seal"] = manifest_seal(manifest)
+    write_json(folder / MANIFEST, manifest)
+
+
+def _parity(folder: Path, trained: Detector, twin: Detector, records: Sequence[ImageRecord]) -> dict[str, Any]:
+    """How far the shipped graph is from its Keras twin, and the half-precision twin from the trained network."""
+    installed = read_manifest(folder)
+    shipped = load_detector(installed, verified_bytes(installed, MODEL_FILE), threads=1)
+    against_twin, against_trained = 0.0, 0.0
+    for record in records:
+        film = Film.prepare(to_grey(read_image(record.path)))
+        if film is None:
+            raise ValueError(f"No breast was found on {record.path.name}.")
+        chances = [
+            1 / (1 + np.exp(-scores.astype(np.float64)))
+            for scores in (
+                shipped.forward(film.canvas)[0],
+                np.asarray(twin.full(network_input(film.canvas), training=False))[0],
+                np.asarray(trained.full(network_input(film.canvas), training=False))[0],
+            )
+        ]
+        against_twin = max(against_twin, float(np.abs(chances[0] - chances[1]).max()))
+        against_trained = max(against_trained, float(np.abs(chances[1] - chances[2]).max()))
+    return {
+        "films": len(records),
+        "graph_against_keras_twin": float(f"{against_twin:.3g}"),
+        "half_precision_against_trained": float(f"{against_trained:.3g}"),
+        "meaning": "largest difference of an uncalibrated probability of any cell",
+    }

@@ -1,0 +1,145 @@
+"""``docs/models.md``: the generated parts of the page, between markers that its author places."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml.card_sections import (
+    bands_text,
+    explanations_section,
+    looks_section,
+    segmentation_section,
+    set_name,
+    uncertain_section,
+)
+from ml.goals import COMPARISON_HEADER, comparison_rows
+from ml.markdown import markdown_table
+from ml.registry import InstalledModel
+from ml.results import Commands, ResultRow, main_table, model_rows, other_table, read_results
+from ml.storage import read_json
+
+PLOTS = ("roc.png", "reliability.png", "learning-curves.png", "example-maps.png")
+"""Plots of an artefact that the page shows, where the artefact has them."""
+
+_MARKED = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
+
+
+def newest_of_each(models: Sequence[InstalledModel]) -> list[InstalledModel]:
+    """The newest version of each name; ``models`` come newest first."""
+    newest: dict[str, InstalledModel] = {}
+    for model in models:
+        newest.setdefault(model.name, model)
+    return list(newest.values())
+
+
+def page_sections(models: Sequence[InstalledModel], *, results: Path, plots: str) -> dict[str, str]:
+    """The Markdown of every generated part by name.
+
+    Args:
+        models: what is installed, newest of each name.
+        results: folder with the rows of all other systems.
+        plots: folder of the plots as the page links it, relative to the page.
+
+    Raises:
+        ValueError: a file of ``results`` is no list of rows; see :func:`ml.results.read_results`.
+    """
+    evaluations = {model.name: read_json(model.evaluation_path) for model in models}
+    shipped: list[ResultRow] = []
+    for model in models:
+        shipped += model_rows(evaluations[model.name], system=f"**{model.name} {model.version}**")
+    rows = shipped + read_results(results)
+    commands = Commands()
+    return {
+        "models": _models_table(models),
+        "table": main_table(rows, commands),
+        "more": other_table(rows, commands),
+        "commands": commands.as_list(),
+        "goals": _of_each(models, evaluations, _goals),
+        "looks": _of_each(models, evaluations, lambda model, found: _body(looks_section(found))),
+        "suspicion": _of_each(models, evaluations, _bands),
+        "uncertain": _of_each(models, evaluations, lambda model, found: _body(uncertain_section(found))),
+        "outline": _of_each(models, evaluations, lambda model, found: _body(segmentation_section(found))),
+        "explanations": _of_each(
+            models,
+            evaluations,
+            lambda model, found: _body(explanations_section(found, entry=model.manifest.get("explanation"))),
+        ),
+        "plots": _of_each(models, evaluations, lambda model, found: _plots(model, plots)),
+    }
+
+
+def fill_page(page: str, sections: Mapping[str, str]) -> str:
+    """Replace what lies between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``.
+
+    Raises:
+        ValueError: the page marks a part that does not exist, or lacks one that does: figures would be lost in silence.
+    """
+    marked = [found["name"] for found in _MARKED.finditer(page)]
+    odd = sorted(set(marked) ^ set(sections))
+    if odd or len(marked) != len(set(marked)):
+        raise ValueError(f"The page must mark each of {', '.join(sections)} once; look at {', '.join(odd or marked)}.")
+
+    def filled(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{sections[found['name']].strip()}\n\n{found[3]}"
+
+    return _MARKED.sub(filled, page)
+
+
+def copy_plots(models: Sequence[InstalledModel], folder: Path) -> list[Path]:
+    """Copy each model's plots to ``folder/<name>-<plot>`` and return them."""
+    copied = []
+    for model in models:
+        for plot in PLOTS:
+            if (model.folder / plot).is_file():
+                folder.mkdir(parents=True, exist_ok=True)
+                copied.append(Path(shutil.copyfile(model.folder / plot, folder / f"{model.name}-{plot}")))
+    return copied
+
+
+def _models_table(models: Sequence[InstalledModel]) -> str:
+    rows = [
+        [
+            model.name,
+            model.version,
+            model.modality,
+            model.status,
+            model.manifest.get("released", "-"),
+            f"`{model.sha256[:16]}...`",
+            f"[card](../ml/artifacts/{model.name}/{model.version}/MODEL_CARD.md)",
+        ]
+        for model in models
+    ]
+    return markdown_table(["model", "version", "modality", "status", "date", "SHA-256 of the graph", ""], rows)
+
+
+def _of_each(models: Sequence[InstalledModel], evaluations: Mapping[str, Any], section: Any) -> str:
+    """One part for each model that has it, under its name."""
+    parts = {model: section(model, evaluations[model.name]) for model in models}
+    return "\n\n".join(f"### {model.name} {model.version}\n\n{text}" for model, text in parts.items() if text)
+
+
+def _body(section: str) -> str:
+    """A card's section without its heading."""
+    return section.partition("\n")[2].strip() if section else ""
+
+
+def _goals(model: InstalledModel, evaluation: Mapping[str, Any]) -> str:
+    rows = comparison_rows(evaluation)
+    return markdown_table(COMPARISON_HEADER, rows) if rows else ""
+
+
+def _bands(model: InstalledModel, evaluation: Mapping[str, Any]) -> str:
+    return bands_text(evaluation) if "suspicion" in evaluation.get("calibration", {}) else ""
+
+
+def _plots(model: InstalledModel, plots: str) -> str:
+    sets = ", ".join(set_name(source) for source in read_json(model.evaluation_path).get("cross_validation", {}))
+    return "\n\n".join(
+        f"![{plot.removesuffix('.png').replace('-', ' ')} of {model.name} on {sets}]({plots}/{model.name}-{plot})"
+        for plot in PLOTS
+        if (model.folder / plot).is_file()
+    )
