@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django.db.models.fields.files import FieldFile
 
     from diagnosis.lesion import Lesion
-    from ml.runtime import LoadedModel
+    from ml.runtime import AnyModel
 
 
 class NoModelForModality(Exception):
@@ -261,7 +261,7 @@ def _rebased(own: Prediction, *, model: ModelVersion) -> tuple[Prediction, float
     return based, decided.prevalence
 
 
-def _loaded(name: str, version: str, *, sha256: str) -> LoadedModel:
+def _loaded(name: str, version: str, *, sha256: str) -> AnyModel:
     """Return the model, loaded and checked against its manifest; again whenever a file of it was touched."""
     from ml import registry
 
@@ -277,7 +277,7 @@ def _loaded(name: str, version: str, *, sha256: str) -> LoadedModel:
 
 
 @functools.lru_cache(maxsize=4)
-def _load_once(name: str, version: str, signature: tuple[tuple[str, int, int], ...]) -> LoadedModel:
+def _load_once(name: str, version: str, signature: tuple[tuple[str, int, int], ...]) -> AnyModel:
     from ml import runtime
 
     return runtime.load(name, version, root=settings.MODEL_DIR, threads=settings.MODEL_THREADS)

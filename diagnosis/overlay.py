@@ -71,7 +71,7 @@ def outlined_png(
         polygons: closed outlines of ``[x, y]``, see :class:`diagnosis.lesion.Lesion`.
         marks: ``row``, ``column``, ``radius`` in pixels; numbered in their order, from 1.
     """
-    drawn = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels.copy()
+    drawn = np.array(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels.ndim == 2 else pixels, np.uint8)
     # On paper a line has a width of its own: a quarter of a millimetre where the picture takes 56 mm.
     width = max(1, round(max(drawn.shape[:2]) / 220))
     shapes = [np.asarray(polygon, np.int32).reshape(-1, 1, 2) for polygon in polygons]

@@ -33,27 +33,34 @@ CHECK_WORDS = {
     "exposure": "Exposure",
     "blur": "Sharpness",
     "noise": "Noise",
+    "contrast": "Range of greys",
+    "crop": "Whole frame, not a cut-out",
+    "text": "Writing and drawing on the image",
+    "doppler": "Colour flow (Doppler)",
     "novelty": "Likeness to the images the model knows",
-    "crop": "Share of the picture that shows tissue",
-    "text": "Writing and callipers on the image",
     "mammogram": "Shows a mammogram",
+    "breast": "Share of the image that is breast",
+    "background": "Dark background",
+    "shape": "Shape of the breast",
+    "chest_wall": "Straight chest wall",
 }
 
+_FOREIGN = (
+    "If the file holds another examination, add it to a study of that kind. If it is the right image, read it without "
+    "the computer's opinion: this model was not made for images like it."
+)
 CHECK_REMEDIES = {
-    "size": "Export the image at its full size; a screenshot or a thumbnail is too small.",
-    "aspect": "Export the whole image, not a strip of it.",
-    "colour": "Export the grey image, without Doppler, elastography or coloured overlays.",
-    "blank": "Check that the file holds the image that was meant, and export it again.",
-    "exposure": "Take the image again with another gain, or export it with its usual window.",
-    "blur": "Take the image again with the lesion in focus, or export it without compression.",
-    "noise": "Take the image again with less gain, or export it without compression.",
-    "novelty": "Check that the file shows a breast and is of this study's kind; an image of another kind belongs in a "
-    "study of that kind. If it is right, read it without the computer's opinion: this model was not made for it.",
-    "crop": "Export the image with the tissue filling it, without the screen around it.",
-    "text": "Export the image without measurements and writing on the tissue.",
-    "mammogram": "Check that the file shows one mammogram of one breast. An ultrasound belongs in an ultrasound study.",
+    "novelty": _FOREIGN,
+    "mammogram": _FOREIGN,
+    "breast": _FOREIGN,
+    "background": _FOREIGN,
+    "shape": _FOREIGN,
+    "chest_wall": _FOREIGN,
+    "crop": "If only the cut-out exists, read it without the computer's opinion: enlarging it does not help.",
+    "text": "If the writing cannot be removed, add another frame of the same lesion, or read this one without the "
+    "computer's opinion.",
 }
-"""What a person can do about a failed check."""
+"""What a person can do here about a failed check, beyond what the check's own sentence asks for."""
 
 UNCERTAIN = "Uncertain: read as if there were no AI."
 UNCERTAIN_MEANING = (
@@ -96,7 +103,7 @@ def check_words(name: str) -> str:
 
 
 def check_remedy(name: str) -> str:
-    """What to do about a failed check; empty for one that this table does not know."""
+    """What to do here about a failed check; empty where its own sentence says all."""
     return CHECK_REMEDIES.get(name, "")
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "measure an installed model on labelled images",
     "predict": "analyse image files",
     "bench": "time the pipeline against its alternatives",
+    "gates": "fit the novelty gate to a model and measure all its gates",
     "verify": "check the installed models file by file",
     "data": "check a labelled collection for leaks",
     "ablate": "measure what each preprocessing step brings",

@@ -7,7 +7,7 @@ helps here is worth a trial in the trained network; the release decides, not thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.baselines.classical import logistic_regression
-from ml.baselines.frozen import SIDE, Canvas, FeatureStore
+from ml.baselines.frozen import SIDE, FeatureStore, canvas_after
 from ml.data.readers import file_digest
 from ml.data.records import ImageRecord
-from ml.images import Letterbox, read_image, to_grey
+from ml.images import read_image, to_grey
 from ml.metrics import RESAMPLES, area_under_curve, bootstrap
 from ml.preprocess import Preprocessing, breast_mask, prepare
 
@@ -35,7 +35,7 @@ ULTRASOUND: Mapping[str, tuple[str, ...]] = {
     "median": ("median",),
     "non_local_means": ("non_local_means",),
 }
-"""Variants of an ultrasound image: each step alone. ``stretch`` comes beside them."""
+"""Variants of an ultrasound image: each step alone. :data:`STRETCH` comes beside them."""
 
 MAMMOGRAM: Mapping[str, tuple[str, ...]] = {
     NONE: (),
@@ -48,14 +48,16 @@ MAMMOGRAM: Mapping[str, tuple[str, ...]] = {
     "non_local_means": ("non_local_means",),
 }
 
-PATCH: Mapping[str, tuple[str, ...]] = {
-    name: MAMMOGRAM[name] for name in (NONE, "breast", "window", "clahe", "median", "non_local_means")
-}
+PATCH: Mapping[str, tuple[str, ...]] = {name: steps for name, steps in MAMMOGRAM.items() if "pectoral" not in steps}
 """Variants of a mammogram before patches are cut. The muscle's removal is left out: it would blacken patches of normal
 tissue only, and so give them away."""
 
 STRETCH = "stretch"
 """The whole image squeezed to a square, as the publications do, instead of letterboxed."""
+
+
+Variants = Iterator[tuple[str, NDArray[np.float32]]]
+"""Name and features (N, K) of each variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +106,6 @@ class Effect:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def canvas_of(steps: Sequence[str]) -> Canvas:
-    """The network's view after the named steps: letterboxed, uint8 (224, 224)."""
-    preprocessing = Preprocessing.of(*steps)
-
-    def canvas(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        grey = prepare(image, preprocessing).grey
-        return Letterbox.fit(height=grey.shape[0], width=grey.shape[1], side=SIDE).place(grey)
-
-    return canvas
 
 
 def stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -222,17 +213,26 @@ def ablate_ultrasound(
     records: Sequence[ImageRecord],
     store: FeatureStore,
     *,
+    steps: Collection[str] = (),
     resamples: int = RESAMPLES,
     say: Callable[[str], None] = print,
 ) -> list[Effect]:
-    """Every step alone, and stretching, on one ultrasound collection: accuracy and AUC of malignancy."""
+    """Every step alone, and stretching, on one ultrasound collection: accuracy and AUC of malignancy.
+
+    Args:
+        records: images of one collection.
+        store: computes and keeps the features.
+        steps: variants to measure beside ``none``; all by default.
+        resamples: of the bootstrap over leak groups.
+        say: told each finished variant.
+    """
     task = image_task(records, name=records[0].source, positive=("malignant",))
 
-    def variants() -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for name, steps in ULTRASOUND.items():
-            described = Preprocessing.of(*steps).as_dict()
-            yield name, store.of_records(records, canvas_of(steps), variant=described, title=f"{task.name} {name}")
-        yield STRETCH, store.of_records(records, stretched, variant=STRETCH, title=f"{task.name} {STRETCH}")
+    def variants() -> Variants:
+        for name, preprocessing in _chosen(ULTRASOUND, steps):
+            yield name, _image_features(records, preprocessing, store, title=f"{task.name} {name}")
+        if not steps or STRETCH in steps:
+            yield STRETCH, store.of_records(records, stretched, variant=STRETCH, title=f"{task.name} {STRETCH}")
 
     return compare(task, variants(), resamples=resamples, say=say)
 
@@ -241,33 +241,43 @@ def ablate_mammograms(
     records: Sequence[ImageRecord],
     store: FeatureStore,
     *,
+    steps: Collection[str] = (),
     seed: int = 0,
     resamples: int = RESAMPLES,
     say: Callable[[str], None] = print,
 ) -> list[Effect]:
     """Every step on one mammogram collection: whole films (abnormal against normal), and patches where findings are
-    located (lesion against other tissue)."""
+    located (lesion against other tissue). Arguments as :func:`ablate_ultrasound`; ``seed`` is that of the patches."""
     source = records[0].source
     effects: list[Effect] = []
     if len({record.label == "normal" for record in records}) == 2:
+        films = (
+            (name, _image_features(records, preprocessing, store, title=f"{source} {name}"))
+            for name, preprocessing in _chosen(MAMMOGRAM, steps)
+        )
         task = image_task(records, name=f"{source}, whole films", positive=("benign", "malignant"))
-
-        def films() -> Iterator[tuple[str, NDArray[np.float32]]]:
-            for name, steps in MAMMOGRAM.items():
-                described = Preprocessing.of(*steps).as_dict()
-                yield name, store.of_records(records, canvas_of(steps), variant=described, title=f"films {name}")
-
-        effects += compare(task, films(), resamples=resamples, say=say)
+        effects += compare(task, films, resamples=resamples, say=say)
     patches = lesion_patches(records, seed=seed)
     if patches:
-        task = patch_task(patches, name=f"{source}, patches")
-
-        def squares() -> Iterator[tuple[str, NDArray[np.float32]]]:
-            for name, steps in PATCH.items():
-                yield name, _patch_features(patches, Preprocessing.of(*steps), store, title=f"patches {name}")
-
-        effects += compare(task, squares(), resamples=resamples, say=say)
+        squares = (
+            (name, _patch_features(patches, preprocessing, store, title=f"{source} patches {name}"))
+            for name, preprocessing in _chosen(PATCH, steps)
+        )
+        effects += compare(patch_task(patches, name=f"{source}, patches"), squares, resamples=resamples, say=say)
     return effects
+
+
+def _chosen(variants: Mapping[str, tuple[str, ...]], steps: Collection[str]) -> Iterator[tuple[str, Preprocessing]]:
+    """The variants that are asked for, ``none`` always first among them."""
+    for name, each in variants.items():
+        if not steps or name == NONE or name in steps:
+            yield name, Preprocessing.of(*each)
+
+
+def _image_features(
+    records: Sequence[ImageRecord], preprocessing: Preprocessing, store: FeatureStore, *, title: str
+) -> NDArray[np.float32]:
+    return store.of_records(records, canvas_after(preprocessing), variant=preprocessing.as_dict(), title=title)
 
 
 def _patch_features(
@@ -288,7 +298,7 @@ def _patch_features(
 
 def compare(
     task: Task,
-    variants: Iterator[tuple[str, NDArray[np.float32]]],
+    variants: Variants,
     *,
     resamples: int = RESAMPLES,
     say: Callable[[str], None] = print,

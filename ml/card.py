@@ -68,6 +68,7 @@ def write_card(path: Path, *, manifest: Mapping[str, Any], evaluation: Mapping[s
         subgroups_section(evaluation),
         explanations_section(evaluation, entry=manifest.get("explanation")),
         _refusals(evaluation),
+        _similar(evaluation),
         _limits(manifest),
         _files(manifest, evaluation),
     )
@@ -157,14 +158,51 @@ never saw. The shipped network itself has no unseen image here and therefore no 
 
 def _refusals(evaluation: Mapping[str, Any]) -> str:
     refusals = evaluation["refusals"]
+    kinds = {
+        "good": "false_refusals",
+        "good, gate fitted without the set": "across_sets",
+        "good, of another source": "accepted_elsewhere",
+        "spoilt": "spoilt_images",
+        "computed, kind unknown to the gate": "made_images",
+        "computed, family unknown to the gate": "made_families",
+        "other kind": "other_images",
+    }
     rows = []
-    for title, key in (("good", "false_refusals"), ("spoilt", "spoilt_images"), ("other kind", "other_images")):
-        rows += [[title, set_name(name), rate["n"], figure_text(rate)] for name, rate in refusals[key].items()]
+    for title, key in kinds.items():
+        for name, rate in refusals.get(key, {}).items():
+            rows.append([title, set_name(name), rate["n"], figure_text(rate)])
+    if "all_made_images" in refusals:
+        rate = refusals["all_made_images"]
+        rows.append(["computed", "all kinds", rate["n"], figure_text(rate)])
+    how = (
+        "Good images are judged by a novelty gate that was fitted without their fold, computed ones by a gate that was "
+        "fitted without their kind; the quality limits were set on the good images."
+        if "novelty" in refusals
+        else "The limits were set on the good images below, so their rate is not an estimate for other scanners."
+    )
     return f"""## Refusals
 
-The limits were set on the good images below, so their rate is not an estimate for other scanners.
+{how}
 
 {markdown_table(["images", "which", "n", "share refused"], rows)}"""
+
+
+def _similar(evaluation: Mapping[str, Any]) -> str:
+    found = evaluation.get("similar")
+    if not found:
+        return ""
+    names = ("precision", "chance", "gain")
+    rows = [
+        [set_name(source), *(figure_text(figures[name]) for name in names)]
+        for source, figures in found.items()
+        if isinstance(figures, Mapping) and all(name in figures for name in names)
+    ]
+    return f"""## Similar cases
+
+Share of the nearest training cases, by cosine similarity of the embedding, whose known label is the image's own. They
+are shown for reference, by number; they are no second opinion.
+
+{markdown_table(["set", "neighbours of the same label", "by chance", "gain"], rows)}"""
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:

@@ -92,6 +92,19 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("BUSI", "good images refused", ("refusals", "false_refusals", "busi"), 0.02, at_least=False),
     Goal("BUS-BRA", "good images refused", ("refusals", "false_refusals", "busbra"), 0.02, at_least=False),
+    Goal("mini-MIAS", "mammograms refused as ultrasound", ("refusals", "other_images", "mini-mias"), 0.99),
+    Goal(
+        "CDD-CESM low energy",
+        "mammograms refused as ultrasound",
+        ("refusals", "other_images", "cdd-cesm-low-energy"),
+        0.99,
+    ),
+    Goal(
+        "computed images",
+        "photographs, documents, noise, other anatomy refused",
+        ("refusals", "all_made_images"),
+        0.99,
+    ),
 )
 
 

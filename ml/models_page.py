@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def page_sections(models: Sequence[InstalledModel], *, results: Path, plots: str
     rows = shipped + read_results(results)
     commands = Commands()
     return {
-        "models": _models_table(models),
+        "models": "\n\n".join([_models_table(models), *(_parity(model, evaluations[model.name]) for model in models)]),
         "table": main_table(rows, commands),
         "more": other_table(rows, commands),
         "commands": commands.as_list(),
@@ -116,10 +116,27 @@ def _models_table(models: Sequence[InstalledModel]) -> str:
     return markdown_table(["model", "version", "modality", "status", "date", "SHA-256 of the graph", ""], rows)
 
 
-def _of_each(models: Sequence[InstalledModel], evaluations: Mapping[str, Any], section: Any) -> str:
-    """One part for each model that has it, under its name."""
-    parts = {model: section(model, evaluations[model.name]) for model in models}
-    return "\n\n".join(f"### {model.name} {model.version}\n\n{text}" for model, text in parts.items() if text)
+def _parity(model: InstalledModel, evaluation: Mapping[str, Any]) -> str:
+    parity = evaluation.get("parity", {})
+    if "half_precision_against_trained" not in parity:
+        return ""
+    return (
+        f"{model.name}: largest difference of a probability on {parity['images']} images, graph against its Keras twin "
+        f"{parity['graph_against_keras_twin']:.1e}, half precision against the trained network "
+        f"{parity['half_precision_against_trained']:.1e} "
+        f"(median {parity['half_precision_against_trained_median']:.1e})."
+    )
+
+
+def _of_each(
+    models: Sequence[InstalledModel],
+    evaluations: Mapping[str, Any],
+    section: Callable[[InstalledModel, Mapping[str, Any]], str],
+) -> str:
+    """One part for each model that has it, under its name; detectors, which judge places, have rows alone."""
+    judges = [model for model in models if "cross_validation" in evaluations[model.name]]
+    parts = [(model, section(model, evaluations[model.name])) for model in judges]
+    return "\n\n".join(f"### {model.name} {model.version}\n\n{text}" for model, text in parts if text)
 
 
 def _body(section: str) -> str:

@@ -7,16 +7,17 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.contract import Outcome, OutcomeState, Quality
+from ml.contract import Outcome, OutcomeState, Quality, SimilarCase
 from ml.explain import class_maps
 from ml.images import Letterbox, checked_pixels, network_input, to_grey
 from ml.looks.reading import first_look, look_closely
+from ml.mammogram.detector import PatchDetector
 from ml.quality import run_checks
-from ml.runtime import TWO_LOOKS, LoadedModel
+from ml.runtime import TWO_LOOKS, AnyModel, LoadedModel
 from ml.segment import segmentation
 
 
-def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
+def analyse(image: NDArray[np.uint8], model: AnyModel) -> Outcome:
     """Judge one image, or decline to.
 
     The same pixels and model give the same outcome to the last bit, timings aside.
@@ -32,6 +33,8 @@ def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
         ImageError: the array is no 8-bit image (dtype, channels, no pixels).
         ModelError: ``model_invalid`` when the network returns something that is not a number.
     """
+    if isinstance(model, PatchDetector):
+        return model.analyse(image)
     watch = _Stopwatch()
     image = checked_pixels(image)
     height, width = image.shape[:2]
@@ -46,9 +49,13 @@ def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
     pixels = network_input(canvas)
     watch.stop("preprocess")
     if model.kind == TWO_LOOKS:
-        return _look_twice(grey, letterbox, pixels, model, quality, watch)
+        return _look_twice(grey, letterbox, canvas, pixels, model, quality, watch)
     forward = model.forward(pixels)
     watch.stop("forward")
+    quality = _with_novelty(quality, forward.embedding, letterbox.crop(canvas), model)
+    watch.stop("quality")
+    if not quality.passed:
+        return _rejected(model, quality, watch)
     prediction = model.predict(forward.logits)
     maps = class_maps(forward.maps, letterbox=letterbox) if model.explained else None
     watch.stop("maps")
@@ -58,6 +65,7 @@ def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
         quality=quality,
         prediction=prediction,
         class_maps=maps,
+        similar=_similar(forward.embedding, model),
         timings_ms=watch.timings(),
     )
 
@@ -65,13 +73,19 @@ def analyse(image: NDArray[np.uint8], model: LoadedModel) -> Outcome:
 def _look_twice(
     grey: NDArray[np.uint8],
     letterbox: Letterbox,
+    canvas: NDArray[np.uint8],
     pixels: NDArray[np.float32],
     model: LoadedModel,
     quality: Quality,
     watch: _Stopwatch,
 ) -> Outcome:
-    first = first_look(letterbox, model.look(pixels))
-    reading = look_closely(grey, first, model.look)
+    seen = model.look(pixels)
+    watch.stop("forward")
+    quality = _with_novelty(quality, seen.embedding, letterbox.crop(canvas), model)
+    watch.stop("quality")
+    if not quality.passed:
+        return _rejected(model, quality, watch)
+    reading = look_closely(grey, first_look(letterbox, seen), model.look)
     watch.stop("forward")
     prediction = model.predict(reading.whole_logits, reading.close_logits)
     maps = reading.class_maps(weights=model.look_weights) if model.explained else None
@@ -86,8 +100,23 @@ def _look_twice(
         prediction=prediction,
         class_maps=maps,
         segmentation=lesion,
+        similar=_similar(seen.embedding, model),
         timings_ms=watch.timings(),
     )
+
+
+def _with_novelty(
+    quality: Quality, embedding: NDArray[np.float32], inner: NDArray[np.uint8], model: LoadedModel
+) -> Quality:
+    """The checks with that for images of another kind, which needs a forward pass."""
+    if model.novelty is None:
+        return quality
+    check = model.novelty.check(embedding, inner, modality=model.identity.modality)
+    return Quality(checks=(*quality.checks, check))
+
+
+def _similar(embedding: NDArray[np.float32], model: LoadedModel) -> tuple[SimilarCase, ...]:
+    return () if model.similar is None else model.similar.nearest(embedding)
 
 
 def _rejected(model: LoadedModel, quality: Quality, watch: _Stopwatch) -> Outcome:

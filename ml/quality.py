@@ -2,7 +2,8 @@
 
 All but size, shape and colour are measured on the network's own canvas, so that a figure does not depend on the
 export's resolution. The limits lie outside the range of all 2,108 images of BUSI and BUS-BRA that the model was
-developed on; ``docs/models.md`` names the command that counts false refusals.
+developed on; ``python -m ml gates`` counts false refusals, ``docs/refusals.md`` lists them. Whether the image is of
+the right kind at all is judged after the forward pass, by ``ml.novelty``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from numpy.typing import NDArray
 
 from ml.contract import Quality, QualityCheck
 
+ADDED = frozenset({"most_flow", "shortest_crop", "least_range", "most_text"})
+"""Limits that manifests of before ultrasound model 2.0.0 do not state."""
+
 _GREY_LEVELS = np.arange(256, dtype=np.float64)
+_COLOURED = 48
+_FLOW = 50
+_STROKE = 60
+_STROKE_REACH = 15
+_STROKE_SHARE = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,13 @@ class QualityLimits:
         least_detail: standard deviation that a Gaussian of 1 px removes, as a share of the contrast [0.070-0.42];
             a blur of sigma 4 px on the original lies at 0.012-0.070, median 0.029.
         most_detail: the same, upper limit; uncorrelated noise lies above 0.5.
-        most_colour: share of pixels whose channels differ by more than 48 levels [0]: colour Doppler, photographs.
+        most_colour: share of pixels whose channels differ by more than 48 levels [0]: photographs, elastography.
+        most_flow: share of strongly red or blue pixels [0]: colour Doppler; a marker or logo stays below.
+        shortest_crop: pixels of the shorter side [190-512]; below it the image is a cut-out, not a frame.
+        least_range: grey levels between the 5th and the 95th percentile [45-219]; below it the image is washed out.
+        most_text: share of the image near strokes that stand 60 levels out from their surroundings [0-0.09].
+
+    The last four came after the first release: a manifest that does not state one gets its default here.
     """
 
     shortest_side: int = 96
@@ -46,16 +61,20 @@ class QualityLimits:
     least_detail: float = 0.065
     most_detail: float = 0.48
     most_colour: float = 0.10
+    most_flow: float = 0.01
+    shortest_crop: int = 144
+    least_range: float = 30.0
+    most_text: float = 0.15
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> QualityLimits:
         """Limits as a manifest states them.
 
         Raises:
-            ValueError: a limit is missing, unknown or no number.
+            ValueError: a limit is missing (those of :data:`ADDED` may be), unknown or no number.
         """
         names = {field.name for field in dataclasses.fields(cls)}
-        if set(values) != names:
+        if not names - ADDED <= set(values) <= names:
             raise ValueError(f"quality limits must be exactly: {', '.join(sorted(names))}")
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -67,7 +86,7 @@ class QualityLimits:
 
 
 def check_shape(height: int, width: int, *, limits: QualityLimits) -> tuple[QualityCheck, ...]:
-    """The checks that need no pixels: ``size`` (pixels of the shorter side) and ``aspect``."""
+    """The checks that need no pixels: ``size`` and ``crop`` (pixels of the shorter side) and ``aspect``."""
     shorter, longer = min(height, width), max(height, width)
     aspect = longer / shorter
     return (
@@ -76,6 +95,13 @@ def check_shape(height: int, width: int, *, limits: QualityLimits) -> tuple[Qual
             shorter,
             limits.shortest_side,
             f"The image is only {width} x {height} pixels. Export the whole frame at its original resolution.",
+            unit=" px",
+        ),
+        _at_least(
+            "crop",
+            shorter,
+            limits.shortest_crop,
+            f"The image is a cut-out of {width} x {height} pixels. Send the whole ultrasound frame, not the lesion alone.",
             unit=" px",
         ),
         _at_most(
@@ -88,22 +114,41 @@ def check_shape(height: int, width: int, *, limits: QualityLimits) -> tuple[Qual
 
 
 def check_colour(image: NDArray[np.uint8], *, limits: QualityLimits) -> tuple[QualityCheck, ...]:
-    """The check ``colour``: share of coloured pixels of a uint8 (H, W[, 3]) image."""
-    share = 0.0
+    """The checks ``colour`` and ``doppler``: shares of coloured and of strongly red or blue pixels.
+
+    Args:
+        image: uint8 (H, W[, 3]).
+        limits: what is accepted.
+    """
+    share = flow = 0.0
     if image.ndim == 3:
         # A tenth of the rows and columns tells the share well enough and costs a hundredth.
         step = max(1, min(image.shape[:2]) // 200)
-        sample = image[::step, ::step].astype(np.int16)
-        share = float((sample.max(axis=2) - sample.min(axis=2) > 48).mean())
-    message = (
-        "The image is in colour. The model knows grey B-mode ultrasound only: send the B-mode frame without Doppler "
-        "or colour overlay, and no photographs."
+        red, green, blue = (image[::step, ::step, channel].astype(np.int16) for channel in range(3))
+        highest = np.maximum(np.maximum(red, green), blue)
+        share = float((highest - np.minimum(np.minimum(red, green), blue) > _COLOURED).mean())
+        if share:
+            flowing = (red - np.maximum(green, blue) > _FLOW) | (blue - np.maximum(red, green) > _FLOW)
+            flow = float(flowing.mean())
+    return (
+        _at_most(
+            "colour",
+            share,
+            limits.most_colour,
+            "The image is in colour. The model knows grey B-mode ultrasound only: send the B-mode frame without "
+            "Doppler or colour overlay, and no photographs.",
+        ),
+        _at_most(
+            "doppler",
+            flow,
+            limits.most_flow,
+            "The image shows colour flow (Doppler). Send the grey B-mode frame without the colour box.",
+        ),
     )
-    return (_at_most("colour", share, limits.most_colour, message),)
 
 
 def check_pixels(inner: NDArray[np.uint8], *, limits: QualityLimits) -> tuple[QualityCheck, ...]:
-    """The checks ``blank``, ``exposure``, ``blur`` and ``noise`` on the image's area of the canvas.
+    """The checks ``blank``, ``contrast``, ``exposure``, ``text``, ``blur`` and ``noise`` on the image's canvas area.
 
     Args:
         inner: uint8 (h, w), letterbox padding removed.
@@ -123,9 +168,24 @@ def check_pixels(inner: NDArray[np.uint8], *, limits: QualityLimits) -> tuple[Qu
         return (blank,)
     smooth = cv2.GaussianBlur(inner, (5, 5), 1.0)
     detail = cv2.norm(inner, smooth, cv2.NORM_L2) / inner.size**0.5 / contrast
+    cumulative = np.cumsum(histogram)
+    low, high = np.searchsorted(cumulative, (0.05, 0.95))
     return (
         blank,
+        _at_least(
+            "contrast",
+            float(high - low),
+            limits.least_range,
+            "The image is washed out: almost all of it has one grey. Export it with its display window applied.",
+        ),
         _exposure(histogram, limits),
+        _at_most(
+            "text",
+            _stroke_cover(inner),
+            limits.most_text,
+            "Text or drawing covers much of the image. Send the ultrasound frame itself, without report, menus or "
+            "measurements over it.",
+        ),
         _at_least(
             "blur",
             detail,
@@ -157,6 +217,16 @@ def run_checks(image: NDArray[np.uint8], inner: NDArray[np.uint8], *, limits: Qu
             *check_pixels(np.ascontiguousarray(inner), limits=limits),
         )
     )
+
+
+def _stroke_cover(inner: NDArray[np.uint8]) -> float:
+    """Share of the image in whose neighbourhood thin strokes, brighter or darker than what lies beside, are frequent.
+
+    A median over 5 x 5 pixels removes strokes and keeps the edges of lesions and layers.
+    """
+    strokes = cv2.compare(cv2.absdiff(inner, cv2.medianBlur(inner, 5)), _STROKE, cv2.CMP_GT)
+    frequent = cv2.blur(strokes, (_STROKE_REACH, _STROKE_REACH))
+    return cv2.countNonZero(cv2.compare(frequent, 255 * _STROKE_SHARE, cv2.CMP_GT)) / inner.size
 
 
 def _exposure(histogram: NDArray[np.float64], limits: QualityLimits) -> QualityCheck:

@@ -229,15 +229,14 @@ def _read_inside(folder: Path, name: str, *, limit: int) -> bytes:
         raise ValueError("it is a link to itself") from error
     if not inside:
         raise ValueError("it is a link that leads out of its folder")
-    # Opening a pipe would wait for a writer for ever; with O_NONBLOCK it opens and is recognised for what it is.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as handle:
-        state = os.fstat(handle.fileno())
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError("it is no regular file")
-        if state.st_size > limit:
-            raise ValueError(f"it holds {state.st_size:,} bytes, more than the {limit:,} that are read")
-        return handle.read(state.st_size + 1)
+    # Asked before it is opened: opening a pipe would wait for a writer for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")
+    with path.open("rb") as handle:
+        size = os.fstat(handle.fileno()).st_size
+        if size > limit:
+            raise ValueError(f"it holds {size:,} bytes, more than the {limit:,} that are read")
+        return handle.read(size)
 
 
 def _strict_json(text: str) -> Any:

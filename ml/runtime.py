@@ -5,6 +5,7 @@ Loading is fail-closed: a model whose files are not byte for byte those of its m
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +19,13 @@ from ml.calibrate import suspicion
 from ml.contract import LABELS, ModelError, ModelIdentity, Prediction
 from ml.fusion import Fusion
 from ml.looks.reading import LookForward
+from ml.mammogram.detector import KIND as PATCH_DETECTOR
+from ml.mammogram.detector import PatchDetector, load_detector
 from ml.metrics import softmax
+from ml.novelty import NoveltyReference
 from ml.quality import QualityLimits
 from ml.registry import InstalledModel, find_model, manifest_seal, read_manifest, verified_bytes
+from ml.storage import arrays_from
 from ml.uncertain import UncertainZone
 
 THREADS = 1
@@ -29,6 +34,11 @@ one (`python -m ml bench --threads 2`). The result does not depend on it."""
 
 CLASSIFIER, TWO_LOOKS = "classifier", "two_looks"
 """Kinds of model (the manifest's ``kind``): one look at the whole image, or a second one at the lesion it found."""
+
+NOVELTY_FILE, SIMILAR_FILE = "novelty.npz", "similar.npz"
+"""Optional files of an artefact: what the novelty gate compares with, and the cases of the training sets."""
+
+_REFERENCE_BYTES = 8_000_000
 
 _RESTORE = "Restore the model folder from the release; `python -m ml verify` lists the files that differ."
 
@@ -62,6 +72,8 @@ class LoadedModel:
         zone: where the answer should not be leant on; ``None`` for a model that states none.
         cuts: the suspicion's cut points, ascending.
         limits: what an image must fulfil to be judged.
+        novelty: tells images of other kinds by what the first look saw; ``None`` for a model without.
+        similar: the reference cases; ``None`` for a model without.
         explained: whether its class maps passed their checks at the release and may be shown.
     """
 
@@ -90,18 +102,44 @@ class LoadedModel:
             self.explained = bool(manifest["explanation"]["shown"]) if "explanation" in manifest else True
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _invalid(installed, f"its manifest is incomplete ({error})") from error
+        if not np.isfinite((self.temperature, self.threshold, *self.cuts)).all():
+            raise _invalid(installed, "its calibration holds a value that is not a number")
         if not self.temperature > 0 or not 0 <= self.threshold <= 1 or len(self.cuts) != 9:
             raise _invalid(installed, "its calibration is out of range")
         if list(self.cuts) != sorted(self.cuts) or not 0 < self.cuts[0] <= self.cuts[-1] < 1:
             raise _invalid(installed, "its suspicion cut points are not ascending within 0-1")
         if self.fusion is not None and len(self.fusion.weights) != self.passes:
             raise _invalid(installed, f"its fusion joins {len(self.fusion.weights)} looks, not {self.passes}")
+        self.novelty = self._novelty()
+        self.similar = None
         self._lock = threading.Lock()
         self._interpreter = _interpreter(installed, content, threads)
         heads = len(LABELS) * self.passes
         self._input, self._outputs = _ports(installed, self._interpreter, side=self.side, heads=heads)
         if self.outlines and "mask" not in self._outputs:
             raise _invalid(installed, "it has no output for the lesion's outline")
+        # A graph that cannot run is refused when the model is loaded, not when the first patient's image comes.
+        tried = self._run(np.zeros((1, self.side, self.side, 3), np.float32))
+        if not all(np.isfinite(output).all() for output in tried.values()):
+            raise _invalid(installed, "it returns values that are not numbers")
+
+    def _reference(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """The arrays of an optional file, or ``None`` when the manifest does not list it."""
+        if name not in self.installed.manifest["files"]:
+            return None
+        content = verified_bytes(self.installed, name)
+        return arrays_from(io.BytesIO(content), name=name, limit=_REFERENCE_BYTES)
+
+    def _novelty(self) -> NoveltyReference | None:
+        try:
+            arrays = self._reference(NOVELTY_FILE)
+            if arrays is None:
+                return None
+            return NoveltyReference.from_arrays(
+                arrays, threshold=float(self.installed.manifest["novelty"]["threshold"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _invalid(self.installed, f"{NOVELTY_FILE} is not usable ({error})") from error
 
     @property
     def passes(self) -> int:
@@ -133,7 +171,10 @@ class LoadedModel:
     def _run(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         with self._lock:
             self._interpreter.set_tensor(self._input, pixels)
-            self._interpreter.invoke()
+            try:
+                self._interpreter.invoke()
+            except RuntimeError as error:
+                raise _invalid(self.installed, f"LiteRT cannot run it ({error})") from error
             found = {name: self._interpreter.get_tensor(index)[0] for name, index in self._outputs.items()}
         rows, columns = found["maps"].shape[:2]
         # Class activation maps become Grad-CAM by the gradient of the mean over the cells.
@@ -163,7 +204,11 @@ class LoadedModel:
         )
 
 
-def load(name: str, version: str | None = None, *, root: Path | None = None, threads: int = THREADS) -> LoadedModel:
+AnyModel = LoadedModel | PatchDetector
+"""Whatever :func:`load` may return; :func:`ml.pipeline.analyse` knows what to do with each."""
+
+
+def load(name: str, version: str | None = None, *, root: Path | None = None, threads: int = THREADS) -> AnyModel:
     """Load an installed model by name, in that version or the newest. Keeping it is the caller's business.
 
     Raises:
@@ -173,12 +218,12 @@ def load(name: str, version: str | None = None, *, root: Path | None = None, thr
     return load_installed(find_model(name, version, root=root), threads=threads)
 
 
-def load_folder(folder: Path, *, threads: int = THREADS) -> LoadedModel:
+def load_folder(folder: Path, *, threads: int = THREADS) -> AnyModel:
     """Load the artefact in one folder, wherever it lies. Raises as :func:`load`."""
     return load_installed(read_manifest(folder), threads=threads)
 
 
-def load_installed(installed: InstalledModel, *, threads: int = THREADS) -> LoadedModel:
+def load_installed(installed: InstalledModel, *, threads: int = THREADS) -> AnyModel:
     """Load what the registry found. Raises as :func:`load`."""
     if installed.manifest["seal"] != manifest_seal(installed.manifest):
         raise ModelError(
@@ -188,14 +233,22 @@ def load_installed(installed: InstalledModel, *, threads: int = THREADS) -> Load
         )
     # The bytes that were hashed are the bytes that run: the file is not opened a second time.
     content = verified_bytes(installed, installed.model_path.name)
+    if installed.manifest.get("kind") == PATCH_DETECTOR:
+        return load_detector(installed, content, threads)
     return LoadedModel(installed, content=content, threads=threads)
 
 
 def _interpreter(installed: InstalledModel, content: bytes, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
+    from ml.graph_check import graph_fault
+
     try:
+        # The constructor verifies the file's structure; nothing is reserved or run before the graph was looked at.
         interpreter = Interpreter(model_content=content, num_threads=threads)
+        fault = graph_fault(content)
+        if fault:
+            raise _invalid(installed, fault)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise _invalid(installed, f"LiteRT cannot load it ({error})") from error
@@ -210,6 +263,8 @@ def _ports(installed: InstalledModel, interpreter: Any, *, side: int, heads: int
     outputs: dict[str, int] = {}
     for detail in interpreter.get_output_details():
         shape = tuple(detail["shape"])
+        if detail["dtype"] != np.float32:
+            raise _invalid(installed, "an output is not float32")
         if len(shape) == 4 and shape[3] == heads:
             outputs["maps"] = detail["index"]
         elif len(shape) == 4 and shape[3] == 1:

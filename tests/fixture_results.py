@@ -99,17 +99,21 @@ def succeeded(
     study: Study,
     by: User,
     seed: int = 0,
+    explanation: bytes | None = None,
     found: Lesion | None = None,
     prevalence: float | None = None,
     own_probabilities: dict[str, float] | None = None,
     **said: Any,
 ) -> Analysis:
-    """An analysis with a result, which ``said`` may change (see :func:`outcome`); its report is queued."""
+    """An analysis with a result, which ``said`` may change (see :func:`outcome`); its report is queued.
+
+    Its map is some picture, unless ``explanation`` is a real one.
+    """
     analysis = filed(study=study, by=by, seed=seed)
     assert actions.record_outcome(
         claim=_claimed(analysis),
         outcome=outcome(**said),
-        explanation=good_png(seed + 1000),
+        explanation=explanation or good_png(seed + 1000),
         lesion=found,
         prevalence=prevalence,
         own_probabilities=own_probabilities,

@@ -119,7 +119,7 @@ def record_outcome(
     if prediction is None:
         raise ValueError("A succeeded outcome has a prediction.")
     with no_file_left_on_error() as written:
-        files = {}
+        files: dict[str, Any] = {}
         for column, content in (
             ("explanation", explanation),
             ("segmentation", lesion.mask_png if lesion is not None else None),

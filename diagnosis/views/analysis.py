@@ -61,7 +61,7 @@ def _panel_context(analysis: Analysis) -> dict[str, Any]:
         "place": _place_in_queue(analysis),
         "probabilities": [(label, probabilities[label]) for label in likeliest_first],
         "failed_checks": failed_checks,
-        "remedies": [words for words in map(check_remedy, (check["name"] for check in failed_checks)) if words],
+        "remedies": list(dict.fromkeys(filter(None, (check_remedy(check["name"]) for check in failed_checks)))),
         "outline": json.dumps(analysis.lesion["outline"]) if analysis.lesion else "",
         "marks": json.dumps(analysis.marks) if analysis.marks else "",
         "uncertain": UNCERTAIN,

@@ -124,7 +124,7 @@ def choose(request: SignedInRequest, name: str, version: str) -> HttpResponse:
     model = get_object_or_404(ModelVersion, name=name, version=version)
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        messages.warning(request, " ".join(form.errors["reason"]))
+        messages.warning(request, " ".join(map(str, form.errors["reason"])))
     elif not _is_sound(model):
         messages.error(request, "The files of this model are missing or were altered, so it was not taken. Tell IT.")
     else:

@@ -1,13 +1,8 @@
-"""One way to measure every comparison system: the same folds, the same figures, the same rows.
-
-A row is what the table of ``docs/models.md`` is made of: system, split, set, figure, n, value, interval, command.
-"""
+"""One way to measure every comparison system: the same folds, the same figures, the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +17,9 @@ from ml.metrics import (
     precision_recall_f1,
     sensitivity_specificity,
 )
+from ml.results import SPLITS, ResultRow
 
-LEAK_SAFE, LEAKY = "leak-safe", "leaky"
+LEAK_SAFE, LEAKY = SPLITS
 
 MALIGNANT = LABELS.index("malignant")
 
@@ -32,34 +28,6 @@ Scores = NDArray[np.float64]
 
 FitPredict = Callable[[NDArray[np.intp], NDArray[np.intp]], Scores]
 """From indices to fit on and indices to judge to the scores of the latter. Nothing else may be looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure of one system.
-
-    Attributes:
-        system: what was measured, in words.
-        split: ``leak-safe`` (the given folds) or ``leaky`` (images dealt at random, as publications did).
-        set: the collection.
-        figure: ``accuracy``, ``macro_f1``, ``auc_malignant``, ``sensitivity_by_label`` or ``specificity_by_label``.
-        n: images.
-        value, low, high: the figure and its 95 % interval by bootstrap over leak groups; ``None`` where undefined.
-        command: what printed it.
-    """
-
-    system: str
-    split: str
-    set: str
-    figure: str
-    n: int
-    value: float | None
-    low: float | None
-    high: float | None
-    command: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def given_folds(records: Sequence[ImageRecord]) -> NDArray[np.intp]:
@@ -110,11 +78,11 @@ def measure(
     command: str,
     set_name: str = "",
     resamples: int = RESAMPLES,
-) -> list[Row]:
+) -> list[ResultRow]:
     """The rows of one system on one collection.
 
     Args:
-        system, split, command: as in :class:`Row`.
+        system, split, command: as in :class:`ml.results.ResultRow`.
         records: the images, all of one collection.
         scores: (N, labels), out of fold.
         set_name: name of the set, the records' source by default.
@@ -139,7 +107,7 @@ def measure(
 
     found = bootstrap(figures, [record.leak_group for record in records], resamples=resamples)
     return [
-        Row(
+        ResultRow(
             system=system,
             split=split,
             set=set_name or records[0].source,
@@ -160,10 +128,10 @@ def by_source(records: Sequence[ImageRecord]) -> dict[str, NDArray[np.intp]]:
     return {str(source): np.flatnonzero(sources == source) for source in np.unique(sources)}
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: Sequence[ResultRow]) -> str:
     """The rows as a Markdown table, one line for each system, split and set, a column for each figure."""
     names = list(dict.fromkeys(row.figure for row in rows))
-    table: dict[tuple[str, str, str, int], dict[str, Row]] = {}
+    table: dict[tuple[str, str, str, int], dict[str, ResultRow]] = {}
     for row in rows:
         table.setdefault((row.system, row.split, row.set, row.n), {})[row.figure] = row
     lines = [
@@ -176,7 +144,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: ResultRow | None) -> str:
     if row is None or row.value is None:
         return "-"
     interval = "" if row.low is None or row.high is None else f" ({row.low:.3f}-{row.high:.3f})"

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from ml.data.readers import file_digest
 from ml.data.records import ImageRecord
-from ml.images import read_image
+from ml.images import Letterbox, read_image
+from ml.preprocess import Preprocessing, prepare
 from ml.storage import read_arrays, write_arrays
 
 SIDE = 224
@@ -28,6 +29,16 @@ BATCH = 32
 
 Canvas = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """From an image as read, uint8 (H, W[, 3]), to what the network sees, uint8 (SIDE, SIDE)."""
+
+
+def canvas_after(preprocessing: Preprocessing) -> Canvas:
+    """What the network sees after the steps: letterboxed, uint8 (SIDE, SIDE)."""
+
+    def canvas(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        grey = prepare(image, preprocessing).grey
+        return Letterbox.fit(height=grey.shape[0], width=grey.shape[1], side=SIDE).place(grey)
+
+    return canvas
 
 
 def build_base(weights: Path | None) -> keras.Model:

@@ -16,13 +16,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.baselines.comparison import FitPredict, Row, Scores, by_source, measure, out_of_fold, splits_of
+from ml.baselines.comparison import FitPredict, Scores, by_source, measure, out_of_fold, splits_of
 from ml.baselines.frozen import SIDE, FeatureStore
 from ml.contract import LABELS
 from ml.data.readers import file_digest
 from ml.data.records import ImageRecord
 from ml.images import read_image, to_grey
 from ml.metrics import RESAMPLES
+from ml.results import ResultRow
 
 SYSTEM = "published recipe (MobileNetV2, frozen base, dense head)"
 
@@ -45,7 +46,7 @@ class PaperRecipe:
     learning_rate: float = 1e-3
     dense: int = 128
     dropout: float = 0.5
-    views: int = 4
+    views: int = 2
     least_zoom: float = 0.8
     most_zoom: float = 1.2
 
@@ -58,7 +59,7 @@ def paper_rows(
     seed: int,
     recipe: PaperRecipe | None = None,
     resamples: int = RESAMPLES,
-) -> Iterator[Row]:
+) -> Iterator[ResultRow]:
     """The recipe on each collection by itself, under the leaky and the leak-safe split."""
     recipe = recipe or PaperRecipe()
     for source, places in by_source(records).items():

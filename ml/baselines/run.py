@@ -8,18 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ml.baselines.classical import CLASSICAL, classifier, logistic_regression
-from ml.baselines.comparison import LEAK_SAFE, Row, by_source, measure, out_of_fold, splits_of
-from ml.baselines.frozen import SIDE, FeatureStore
+from ml.baselines.classical import CLASSICAL, classifier, logistic_regression, scores_of
+from ml.baselines.comparison import LEAK_SAFE, Scores, by_source, given_folds, measure, out_of_fold, splits_of
+from ml.baselines.frozen import FeatureStore, canvas_after
 from ml.baselines.handcrafted import lesion_features, whole_image_features
+from ml.contract import LABELS
 from ml.data.pixels import lesion_mask
 from ml.data.records import ImageRecord
-from ml.images import Letterbox, read_image, to_grey
+from ml.images import read_image, to_grey
 from ml.metrics import RESAMPLES
+from ml.preprocess import Preprocessing
+from ml.results import ResultRow
 
 FROZEN = "frozen MobileNetV2 features + logistic regression"
 
-Rows = Iterator[Row]
+Rows = Iterator[ResultRow]
 
 
 def classical_rows(records: Sequence[ImageRecord], *, command: str, seed: int, resamples: int = RESAMPLES) -> Rows:
@@ -60,7 +63,10 @@ def frozen_rows(
     labels = np.array([record.label_index for record in records], dtype=np.intp)
     found = {
         source: store.of_records(
-            [records[place] for place in places], _letterboxed, variant={"steps": []}, title=f"{source} frozen"
+            [records[place] for place in places],
+            canvas_after(Preprocessing()),
+            variant=Preprocessing().as_dict(),
+            title=f"{source} frozen",
         )
         for source, places in sources.items()
     }
@@ -90,9 +96,29 @@ def frozen_rows(
                     records=[records[place] for place in test],
                     scores=everything(train, test),
                     command=command,
-                    set_name=f"{tested}, trained on {trained}",
+                    set_name=f"{trained} -> {tested}",
                     resamples=resamples,
                 )
+
+
+def frozen_when_masked(records: Sequence[ImageRecord], store: FeatureStore) -> tuple[Scores, Scores]:
+    """Out-of-fold scores of frozen features and logistic regression, fitted on the images as they are: of the images
+    as they are, and of the same images with burned-in marks painted over."""
+    plain = np.zeros((len(records), len(LABELS)))
+    masked = np.zeros((len(records), len(LABELS)))
+    for source, places in by_source(records).items():
+        own = [records[place] for place in places]
+        labels = np.array([record.label_index for record in own], dtype=np.intp)
+        features = [
+            store.of_records(own, canvas_after(steps), variant=steps.as_dict(), title=f"{source} {name}")
+            for name, steps in (("as they are", Preprocessing()), ("masked", Preprocessing.of("overlay")))
+        ]
+        for fold in np.unique(given_folds(own)):
+            held_out = given_folds(own) == fold
+            model = logistic_regression().fit(features[0][~held_out], labels[~held_out])
+            for scores, each in ((plain, features[0]), (masked, features[1])):
+                scores[places[held_out]] = np.maximum(scores_of(model, each[held_out]), 0.0)
+    return plain, masked
 
 
 def _all_classifiers(
@@ -123,8 +149,3 @@ def _all_classifiers(
 def _greys(records: Sequence[ImageRecord], *, title: str) -> Iterator[NDArray[np.uint8]]:
     for record in tqdm(records, desc=title, leave=False):
         yield to_grey(read_image(record.path))
-
-
-def _letterboxed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey = to_grey(image)
-    return Letterbox.fit(height=grey.shape[0], width=grey.shape[1], side=SIDE).place(grey)

@@ -24,7 +24,15 @@ def run(arguments: Sequence[str]) -> int:
         if not options.weights.is_file():
             raise DataError(f"{options.weights} does not exist. Give the headless MobileNetV2 weights.")
         # TensorFlow takes seconds to load: wrong options are reported before.
-        from ml.ablations import ablate_mammograms, ablate_ultrasound, as_markdown
+        from ml.ablations import (
+            MAMMOGRAM,
+            STRETCH,
+            ULTRASOUND,
+            Effect,
+            ablate_mammograms,
+            ablate_ultrasound,
+            as_markdown,
+        )
         from ml.baselines.frozen import FeatureStore
 
         store = FeatureStore(options.cache, weights=options.weights)
@@ -53,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, required=True, help="headless ImageNet weights (.weights.h5)")
     parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the features")
     parser.add_argument("--out", type=Path, required=True, help="folder of ablations.json and ablations.md")
+    parser.add_argument("--step", action="append", default=[], help="measure this step only; repeatable")
     parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
     parser.add_argument("--seed", type=int, default=0, help="of the places of normal tissue")
     return parser

@@ -30,9 +30,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         records = read_collections(options.data, layout=options.layout)
         # TensorFlow takes seconds to load: wrong options are reported before.
-        from ml.release import release
+        from ml.looks.release import release_two_looks
 
-        release(
+        release_two_looks(
             options.run,
             records,
             name=options.name,

@@ -1,4 +1,4 @@
-"""``python -m ml verify``: does every file of every installed model match its manifest?"""
+"""``python -m ml verify``: is every file of every installed model the released one, and is there no other?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.registry import altered_files, installed_models
+from ml.registry import altered_files, installed_models, stray_files
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -16,7 +16,7 @@ def run(arguments: Sequence[str]) -> int:
     models = installed_models(parser.parse_args(arguments).root)
     findings = 0
     for model in models:
-        altered = altered_files(model)
+        altered = [*altered_files(model), *(f"{name} is not part of the release" for name in stray_files(model))]
         findings += len(altered)
         print(f"{model.name} {model.version} ({model.modality}, {model.status}): {'; '.join(altered) or 'intact'}")
     if not models:

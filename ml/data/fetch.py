@@ -133,6 +133,7 @@ def download(file: RemoteFile, folder: Path, *, collection: Collection) -> Fetch
     try:
         _transfer(file, partial)
     except urllib.error.HTTPError as error:
+        error.close()
         raise DataError(
             f"The publisher's server refused {file.url} ({error.code} {error.reason}).",
             code="server_refused",
@@ -176,6 +177,7 @@ def _transfer(file: RemoteFile, partial: Path) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310 - registry addresses only
     except urllib.error.HTTPError as error:
+        error.close()
         if start and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             # Nothing is missing any more: the last attempt ended between the last byte and the renaming.
             return

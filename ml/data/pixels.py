@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from PIL import Image
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_voi_lut
 
@@ -20,6 +21,8 @@ from ml.data.records import ImageRecord
 from ml.images import MAX_PIXELS, read_image, stretch_to_uint8, to_grey
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
+PORTABLE_SUFFIXES = (".pgm",)
+"""Portable grey maps: mini-MIAS is published so. No viewer exports them, so the door for uploads refuses them."""
 
 _POINT_RADIUS = 3
 """A calcification marked by single points is drawn with this radius, pixels."""
@@ -37,6 +40,8 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: missing, damaged, several frames or too many pixels.
     """
+    if path.suffix.lower() in PORTABLE_SUFFIXES:
+        return _portable(path)
     if path.suffix.lower() not in DICOM_SUFFIXES:
         return read_image(path)
     dataset = _dataset(path, pixels=True)
@@ -52,6 +57,20 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
         raise ImageError(f"The pixels of {path.name} cannot be decoded. Fetch the file again.") from error
     grey = stretch_to_uint8(values)
     return 255 - grey if dataset.get("PhotometricInterpretation") == "MONOCHROME1" else grey
+
+
+def _portable(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path, formats=("PPM",)) as image:
+            if image.mode != "L" or image.width * image.height > MAX_PIXELS:
+                raise ImageError(
+                    f"{path.name} is no 8-bit grey map of at most {MAX_PIXELS // 1_000_000} million pixels."
+                )
+            return np.asarray(image, np.uint8)
+    except FileNotFoundError as error:
+        raise ImageError(f"{path.name} does not exist. Check the path.") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ImageError(f"{path.name} is damaged and cannot be read. Unpack the archive again.") from error
 
 
 def dicom_size(path: Path, dataset: pydicom.Dataset | None = None) -> tuple[int, int]:

@@ -29,7 +29,9 @@ FAMILIES: Mapping[str, Mapping[str, Maker]] = MappingProxyType(
 )
 """Kinds by family. A family is what is left out together when something fitted on these images is measured."""
 
-KINDS: Mapping[str, Maker] = MappingProxyType({name: make for kinds in FAMILIES.values() for name, make in kinds.items()})
+KINDS: Mapping[str, Maker] = MappingProxyType(
+    {name: make for kinds in FAMILIES.values() for name, make in kinds.items()}
+)
 
 FAMILY_OF: Mapping[str, str] = MappingProxyType({name: family for family, kinds in FAMILIES.items() for name in kinds})
 

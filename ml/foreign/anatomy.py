@@ -69,14 +69,23 @@ def _abdomen(random: np.random.Generator, height: int, width: int) -> Pixels:
     _ellipse(image, center=(0.5, 0.48), axes=(rx * 0.9, ry * 0.88), grey=random.uniform(90, 130))
     if random.random() < 0.5:
         for side in (-1, 1):
-            _ellipse(image, center=(0.5 + side * rx * 0.48, 0.46), axes=(rx * 0.36, ry * 0.62), grey=random.uniform(5, 35))
+            _ellipse(
+                image, center=(0.5 + side * rx * 0.48, 0.46), axes=(rx * 0.36, ry * 0.62), grey=random.uniform(5, 35)
+            )
         _ellipse(image, center=(0.53, 0.5), axes=(rx * 0.25, ry * 0.4), grey=150)
     else:
-        _ellipse(image, center=(0.5 - rx * 0.42, 0.43), axes=(rx * 0.42, ry * 0.5), grey=random.uniform(140, 180), turn=20)
+        _ellipse(
+            image, center=(0.5 - rx * 0.42, 0.43), axes=(rx * 0.42, ry * 0.5), grey=random.uniform(140, 180), turn=20
+        )
         for _ in range(int(random.integers(5, 14))):
             place = (random.uniform(0.5 - 0.6 * rx, 0.5 + 0.7 * rx), random.uniform(0.3, 0.62))
             size = random.uniform(0.02, 0.07)
-            _ellipse(image, center=place, axes=(size, size * random.uniform(0.6, 1.4)), grey=random.choice([10.0, 120.0, 170.0]))
+            _ellipse(
+                image,
+                center=place,
+                axes=(size, size * random.uniform(0.6, 1.4)),
+                grey=random.choice([10.0, 120.0, 170.0]),
+            )
     _ellipse(image, center=(0.5, 0.48 + ry * 0.55), axes=(0.05, 0.06), grey=245)
     for angle in np.linspace(0.3, 2 * np.pi - 0.3, int(random.integers(8, 18))):
         place = (0.5 + rx * 0.85 * np.sin(angle), 0.48 - ry * 0.82 * np.cos(angle))
@@ -99,7 +108,9 @@ def _chest(random: np.random.Generator, height: int, width: int) -> Pixels:
         row = int((0.12 + 0.085 * number) * height)
         for side in (-1, 1):
             place = (int(width * (0.5 + side * 0.2)), row + int(0.05 * height))
-            cv2.ellipse(ribs, place, (int(0.2 * width), int(0.08 * height)), side * 14, 180, 360, 1, int(0.012 * height) + 1)
+            cv2.ellipse(
+                ribs, place, (int(0.2 * width), int(0.08 * height)), side * 14, 180, 360, 1, int(0.012 * height) + 1
+            )
     soft += random.uniform(15, 45) * cv2.GaussianBlur(ribs, (0, 0), 1.5)
     return _expose(random, soft, blur=1.0, grain=random.uniform(1, 6), texture=random.uniform(1, 5))
 
@@ -117,7 +128,13 @@ def _limb(random: np.random.Generator, height: int, width: int) -> Pixels:
             top, bottom = bottom, bottom + random.uniform(0.2, 0.6)
             middle = (across, (top + bottom) / 2)
             _ellipse(image, center=middle, axes=(thick, (bottom - top) / 2.05), grey=235, turn=turn)
-            _ellipse(image, center=middle, axes=(thick * 0.65, (bottom - top) / 2.4), grey=random.uniform(140, 190), turn=turn)
+            _ellipse(
+                image,
+                center=middle,
+                axes=(thick * 0.65, (bottom - top) / 2.4),
+                grey=random.uniform(140, 190),
+                turn=turn,
+            )
     return _expose(random, image, blur=random.uniform(1, 2.5), grain=random.uniform(1, 6), texture=random.uniform(0, 6))
 
 
@@ -133,7 +150,9 @@ def _mammogram(random: np.random.Generator, height: int, width: int) -> Pixels:
     tissue = random.uniform(60, 130) + random.uniform(10, 35) * strands + random.uniform(15, 50) * gland
     grey = np.asarray(inside * np.clip(tissue, 15, 250), np.float32)
     if random.random() < 0.6:
-        muscle = np.array([[0, 0], [int(random.uniform(0.25, 0.6) * width), 0], [0, int(random.uniform(0.3, 0.7) * height)]])
+        muscle = np.array(
+            [[0, 0], [int(random.uniform(0.25, 0.6) * width), 0], [0, int(random.uniform(0.3, 0.7) * height)]]
+        )
         cv2.fillPoly(grey, [muscle.astype(np.int32)], random.uniform(170, 235), cv2.LINE_AA)
     if random.random() < 0.5:
         grey = np.ascontiguousarray(grey[:, ::-1])
@@ -172,7 +191,9 @@ def _histology(random: np.random.Generator, height: int, width: int) -> Pixels:
         _ellipse(image, center=place, axes=axes, grey=random.uniform(40, 130), turn=random.uniform(0, 180))
     grey = _expose(random, image, blur=random.uniform(0.6, 1.8), grain=random.uniform(1, 6))
     if random.random() < 0.5:
-        return np.clip(255 - (255 - grey.astype(np.float32))[..., None] * np.array([0.6, 1.1, 0.5]), 0, 255).astype(np.uint8)
+        return np.clip(255 - (255 - grey.astype(np.float32))[..., None] * np.array([0.6, 1.1, 0.5]), 0, 255).astype(
+            np.uint8
+        )
     return grey
 
 

@@ -86,7 +86,10 @@ def _screen(random: np.random.Generator, height: int, width: int) -> Pixels:
     _write(random, image, box=(60, 6, height, side), ink=ink)
     for _ in range(int(random.integers(2, 7))):
         top, left = int(random.integers(60, height - 40)), int(random.integers(side, width - 40))
-        bottom, right = min(height - 4, top + int(random.integers(30, 200))), min(width, left + int(random.integers(40, 400)))
+        bottom, right = (
+            min(height - 4, top + int(random.integers(30, 200))),
+            min(width, left + int(random.integers(40, 400))),
+        )
         cv2.rectangle(image, (left, top), (right, bottom), int(shades[3]), -1)
         cv2.rectangle(image, (left, top), (right, bottom), ink, 1)
         _write(random, image, box=(top, left + 4, bottom, right), ink=ink)

@@ -112,7 +112,7 @@ def _flat(random: np.random.Generator, height: int, width: int) -> Pixels:
 
 
 def _ramp(random: np.random.Generator, height: int, width: int) -> Pixels:
-    rows, columns = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     turn = random.uniform(0, 2 * np.pi)
     slope = np.cos(turn) * rows + np.sin(turn) * columns
     if random.random() < 0.4:

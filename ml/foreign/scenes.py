@@ -94,7 +94,9 @@ def _portrait(random: np.random.Generator, height: int, width: int) -> Pixels:
     skin = np.clip(np.array([1.0, 0.8, 0.65]) * random.uniform(70, 240), 0, 255)
     center, axis = (width // 2, int(0.42 * height)), int(random.uniform(0.14, 0.24) * height)
     hair = _colour(random)
-    cv2.ellipse(image, (center[0], int(1.05 * height)), (int(1.9 * axis), int(1.2 * axis)), 0, 0, 360, _colour(random), -1)
+    cv2.ellipse(
+        image, (center[0], int(1.05 * height)), (int(1.9 * axis), int(1.2 * axis)), 0, 0, 360, _colour(random), -1
+    )
     cv2.ellipse(image, (center[0], center[1] - axis // 3), (int(1.05 * axis), int(1.3 * axis)), 0, 0, 360, hair, -1)
     cv2.ellipse(image, center, (int(0.8 * axis), int(1.15 * axis)), 0, 0, 360, skin.tolist(), -1)
     for side in (-1, 1):
@@ -123,11 +125,17 @@ def _texture(random: np.random.Generator, height: int, width: int) -> Pixels:
         tall, wide = int(random.integers(14, 40)), int(random.integers(40, 100))
         shifted = columns + (rows // tall % 2) * (wide // 2)
         field = np.where((rows % tall < 3) | (shifted % wide < 3), 1.5, 0.0).astype(np.float32)
-        field = field + 0.4 * smooth_field(random, height, width, sigma=2) + 0.4 * smooth_field(random, height, width, sigma=20)
+        field = (
+            field
+            + 0.4 * smooth_field(random, height, width, sigma=2)
+            + 0.4 * smooth_field(random, height, width, sigma=20)
+        )
     else:
         rows, columns = np.mgrid[0:height, 0:width]
         period = random.uniform(5, 16)
-        field = np.sin(rows * 6.28 / period) * np.sin(columns * 6.28 / period) + 0.5 * smooth_field(random, height, width, sigma=3)
+        field = np.sin(rows * 6.28 / period) * np.sin(columns * 6.28 / period) + 0.5 * smooth_field(
+            random, height, width, sigma=3
+        )
     grey = to_pixels(field, low=random.uniform(0, 60), high=random.uniform(170, 255)).astype(np.float32)
     return _finish(random, np.repeat(grey[..., None], 3, axis=2) * random.uniform(0.6, 1.0, 3))
 

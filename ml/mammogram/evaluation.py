@@ -92,6 +92,19 @@ def evaluate_films(
     return report, calibration, threshold, least_mark
 
 
+def short_figures(films: Sequence[ReadFilm], resamples: int) -> dict[str, Any]:
+    """AUCs of films of :data:`FILM_SET` and the marks of every collection, cross-fitted: to compare a variant."""
+    by_fold = cross_fitted(films)
+    judged = judge([film for film in films if film.record.source == FILM_SET], by_fold)
+    short: dict[str, Any] = auc_figures(judged, resamples)
+    for source in sorted({film.record.source for film in films}):
+        marked = [
+            film.marked(by_fold[film.record.fold]) for film in films if film.record.source == source and film.placed
+        ]
+        short[source] = free_response_figures(marked, resamples)["sensitivity_at_false_marks_a_film"]
+    return short
+
+
 def judge(films: Sequence[ReadFilm], by_fold: dict[int, FilmCalibration]) -> Judged:
     """Cross-fitted probabilities and thresholds of films of one collection."""
     labels = np.array([film.record.label_index for film in films], dtype=np.intp)
@@ -114,6 +127,17 @@ def judge(films: Sequence[ReadFilm], by_fold: dict[int, FilmCalibration]) -> Jud
 
 def film_figures(judged: Judged, resamples: int) -> dict[str, Any]:
     """The figures of every classifier, and the AUC of abnormal against normal and of malignant against benign."""
+    counts = {label: int((judged.labels == index).sum()) for index, label in enumerate(LABELS)}
+    return {
+        "counts": counts,
+        "sensitivity_aim": SENSITIVITY_AIM,
+        **all_figures(judged, resamples=resamples),
+        **auc_figures(judged, resamples),
+    }
+
+
+def auc_figures(judged: Judged, resamples: int) -> dict[str, Any]:
+    """AUC of malignant against the rest, of abnormal against normal and of malignant against benign."""
     abnormal = judged.labels != NORMAL
     suspect = 1 - judged.probabilities[:, NORMAL]
     grave = judged.probabilities[:, MALIGNANT] / np.maximum(suspect, 1e-12)
@@ -121,18 +145,12 @@ def film_figures(judged: Judged, resamples: int) -> dict[str, Any]:
     def measure(chosen: NDArray[np.intp]) -> dict[str, float]:
         odd = chosen[abnormal[chosen]]
         return {
+            "auc_malignant": area_under_curve(judged.malignant[chosen], judged.scores[chosen]),
             "auc_abnormal": area_under_curve(abnormal[chosen], suspect[chosen]),
             "auc_malignant_among_abnormal": area_under_curve(judged.malignant[odd], grave[odd]),
         }
 
-    figures = bootstrap(measure, judged.groups, resamples=resamples)
-    counts = {label: int((judged.labels == index).sum()) for index, label in enumerate(LABELS)}
-    return {
-        "counts": counts,
-        "sensitivity_aim": SENSITIVITY_AIM,
-        **all_figures(judged, resamples=resamples),
-        **{name: figure.as_dict() for name, figure in figures.items()},
-    }
+    return {name: figure.as_dict() for name, figure in bootstrap(measure, judged.groups, resamples=resamples).items()}
 
 
 def exam_figures(films: Sequence[ReadFilm], judged: Judged, resamples: int) -> dict[str, Any]:

@@ -88,6 +88,14 @@ class _Head:
         return self._sum([self._enlarge(self._coarse(self._drop(deep))), self._fine(fine)])
 
 
+def head_features(detector: Detector) -> keras.Model:
+    """From frozen features to what the heads see at stride 16: the last convolution enlarged, and fine features."""
+    upper = detector.trunk.get_layer("upper")
+    features = keras.Input(detector.trunk.input_shape[1:], name="features")
+    fine, deep = upper(features, training=False)
+    return keras.Model(features, [detector.full.get_layer("enlarge")(deep), fine], name="head_features")
+
+
 def shipped_graph(detector: Detector) -> keras.Model:
     """The network that is shipped: float32 (1, 768, 512, 3) to logits (1, 48, 32, 2) and embedding (1, K).
 

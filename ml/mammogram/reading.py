@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ml.calibrate import MALIGNANT
 from ml.contract import LABELS
@@ -68,13 +69,15 @@ class ReadFilm:
         return float(chance[self.lesion_cells].sum() / chance.sum())
 
 
-def read_run(run: Path, records: Sequence[ImageRecord], *, without_muscle: bool) -> list[ReadFilm]:
+def read_run(run: Path, records: Sequence[ImageRecord]) -> dict[bool, list[ReadFilm]]:
     """Read every film of a finished run.
 
     Args:
         run: folder with ``fold-<k>/scores.npz``.
         records: the films of the run.
-        without_muscle: whether the pectoral muscle is left out where it is found.
+
+    Returns:
+        the films with the pectoral muscle kept (``False``), and with it left out where it is found (``True``).
 
     Raises:
         ValueError: a film has no scores.
@@ -89,10 +92,12 @@ def read_run(run: Path, records: Sequence[ImageRecord], *, without_muscle: bool)
         raise ValueError(
             f"{run} has no scores of {len(missing)} films, such as {missing[0]}. Finish the training first."
         )
-    films = []
-    for number, record in enumerate(records):
-        random = np.random.default_rng(number)
-        films.append(_read(read_taught_film(record), scores[record.key], random, without_muscle=without_muscle))
+    films: dict[bool, list[ReadFilm]] = {False: [], True: []}
+    for number, record in enumerate(tqdm(records, desc="films")):
+        taught = read_taught_film(record)
+        for without_muscle, into in films.items():
+            random = np.random.default_rng(number)
+            into.append(_read(taught, scores[record.key], random, without_muscle=without_muscle))
     return films
 
 

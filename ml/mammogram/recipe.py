@@ -12,7 +12,7 @@ class DetectorRecipe:
     """The training recipe; fixed before any result on the reported folds was seen, the same for every fold.
 
     Attributes:
-        epochs: number of epochs; fixed, no early stopping.
+        epochs: number of epochs of fine-tuning; fixed, no early stopping; 0 leaves the probe as it is.
         steps: batches of one epoch.
         views: augmented views made of each film; a batch draws from them at random.
         window: side of a training window, cells of the score map; even.
@@ -24,24 +24,29 @@ class DetectorRecipe:
         average: momentum of the moving average of the weights that is kept at the end.
         focus: exponent of the focal loss (Lin et al., ICCV 2017): it mines the hard cells among all tissue cells.
         malignancy: weight of the second output's loss.
+        penalty, malignancy_penalty: of the probe's two outputs, see :func:`ml.mammogram.probe.fit_heads`.
     """
 
-    epochs: int = 10
+    epochs: int = 4
     steps: int = 30
     views: int = 5
     window: int = 16
-    lesion_windows: int = 4
-    tissue_windows: int = 5
-    learning_rate: float = 3e-4
+    lesion_windows: int = 3
+    tissue_windows: int = 3
+    learning_rate: float = 1e-4
     warmup: float = 0.08
     weight_decay: float = 0.01
     dropout: float = 0.3
-    average: float = 0.98
+    average: float = 0.97
     focus: float = 2.0
     malignancy: float = 0.3
+    penalty: float = 0.1
+    malignancy_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps", "views", "lesion_windows", "tissue_windows"):
+        if self.epochs < 0:
+            raise ValueError(f"epochs must not be negative, not {self.epochs}.")
+        for name in ("steps", "views", "lesion_windows", "tissue_windows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.window < 6 or self.window % 2:

@@ -20,6 +20,9 @@ from ml.metrics import bootstrap
 MADE_EACH = 10
 """Computed images of each kind of foreign image."""
 
+MOST_FOREIGN = 750
+"""Real images of another kind that are read from one folder."""
+
 _DRAWN_MAMMOGRAM = "mammogram"
 """The one kind of computed image that is meant to look like a mammogram: it is neither good nor foreign."""
 
@@ -40,7 +43,7 @@ def study_film_refusals(
     Args:
         records: good films.
         limits: the limits under test.
-        foreign: folders of images that are no mammograms; every image in them is read.
+        foreign: folders of images that are no mammograms; of each at most ``MOST_FOREIGN``, evenly spaced by name.
         resamples: of the bootstrap.
         seed: of noise and choice.
     """
@@ -73,6 +76,7 @@ def study_film_refusals(
         paths = sorted(path for path in (folder / "images").glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         if not paths:
             raise ValueError(f"{folder / 'images'} holds no images.")
+        paths = paths[:: -(-len(paths) // MOST_FOREIGN)]
         other[folder.name] = rate(
             [is_refused(read_image(path), limits=limits) for path in paths], [path.name for path in paths]
         )

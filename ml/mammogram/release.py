@@ -25,10 +25,10 @@ from ml.mammogram.calibration import FilmCalibration
 from ml.mammogram.card import write_detector_card
 from ml.mammogram.checks import FilmLimits
 from ml.mammogram.detector import KIND, load_detector
-from ml.mammogram.evaluation import MARK_RATE, evaluate_films, film_figures, free_response_figures, judge
+from ml.mammogram.evaluation import MARK_RATE, evaluate_films, short_figures
 from ml.mammogram.film import CANVAS, GRID, Film
 from ml.mammogram.network import Detector, shipped_graph
-from ml.mammogram.reading import FILM_SET, cross_fitted, read_run
+from ml.mammogram.reading import read_run
 from ml.mammogram.refusals import study_film_refusals
 from ml.mammogram.training import restore_detector
 from ml.metrics import RESAMPLES
@@ -42,7 +42,7 @@ STATUS = "research"
 """mini-MIAS may be used for research alone, so no model trained on it is ever more than that."""
 
 WITHOUT_MUSCLE = True
-"""Whether the shipped detector leaves the pectoral muscle out; chosen in advance, the other choice is reported beside."""
+"""Whether the shipped detector leaves the pectoral muscle out: chosen in advance; the other choice is reported too."""
 
 _PARITY_FILMS = 24
 
@@ -112,13 +112,11 @@ def _write_artifact(
     resamples: int,
     command: str,
 ) -> None:
-    films = read_run(run, records, without_muscle=WITHOUT_MUSCLE)
-    parts, calibration, threshold, least_mark = evaluate_films(films, plots=folder, resamples=resamples)
+    films = read_run(run, records)
+    parts, calibration, threshold, least_mark = evaluate_films(films[WITHOUT_MUSCLE], plots=folder, resamples=resamples)
     parts["pectoral_muscle"] = {
         "shipped": _muscle(WITHOUT_MUSCLE),
-        _muscle(not WITHOUT_MUSCLE): _short_figures(
-            run, records, without_muscle=not WITHOUT_MUSCLE, resamples=resamples
-        ),
+        _muscle(not WITHOUT_MUSCLE): short_figures(films[not WITHOUT_MUSCLE], resamples),
     }
     limits = FilmLimits()
     parts["refusals"] = study_film_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
@@ -158,21 +156,6 @@ def _write_artifact(
     _seal(folder, manifest, files=sorted(path.name for path in folder.iterdir() if path.name != MANIFEST))
 
 
-def _short_figures(
-    run: Path, records: Sequence[ImageRecord], *, without_muscle: bool, resamples: int
-) -> dict[str, Any]:
-    """What the other treatment of the muscle would have read, from the same scores."""
-    films = read_run(run, records, without_muscle=without_muscle)
-    by_fold = cross_fitted(films)
-    judged = film_figures(judge([film for film in films if film.record.source == FILM_SET], by_fold), resamples)
-    short: dict[str, Any] = {name: judged[name] for name in ("auc_abnormal", "auc_malignant")}
-    for source in sorted({film.record.source for film in films}):
-        own = [film.marked(by_fold[film.record.fold]) for film in films if film.record.source == source and film.placed]
-        figures = free_response_figures(own, resamples)
-        short[source] = figures["sensitivity_at_false_marks_a_film"]
-    return short
-
-
 def _muscle(without: bool) -> str:
     return "removed" if without else "kept"
 
@@ -198,7 +181,7 @@ def _manifest(
             "dtype": "float32",
             "range": [-1, 1],
             "channels": "grey luma, three times",
-            "fit": "breast on black, longer side of the image to the canvas's height, windowed by the breast's own grey",
+            "fit": "breast on black; the longer side of the image to the canvas height; windowed by the breast's grey",
         },
         "outputs": {
             "scores": [1, *GRID, 2],

@@ -19,15 +19,22 @@ from numpy.typing import NDArray
 from ml.data.readers import file_digest
 from ml.data.records import FOLDS, DataError, ImageRecord, summary
 from ml.mammogram.network import Detector, build_detector, cell_loss
+from ml.mammogram.plots import draw_detector_curves
+from ml.mammogram.probe import Samples, draw_samples, fit_heads
 from ml.mammogram.recipe import DetectorRecipe
 from ml.mammogram.targets import Cell
 from ml.mammogram.views import PLAIN, FilmViews, build_film_views
 from ml.mammogram.windows import Windows
 from ml.metrics import area_under_curve
-from ml.plots import draw_learning_curves
 from ml.storage import read_arrays, read_json, write_arrays, write_json, write_text
 
-SCORES_FILE = "scores.npz"
+SCORES_FILE, PROBE_SCORES_FILE = "scores.npz", "probe-scores.npz"
+
+PROBE_VIEWS = (PLAIN, PLAIN + 1)
+"""Views of each film whose cells the probe is fitted on."""
+
+LOOK_EVERY, LOOK_SHARE = 2, 4
+"""For the learning curve every fourth held-out film is looked at every second epoch; nothing is chosen by it."""
 
 PARTS = (*(f"fold-{fold}" for fold in range(FOLDS)), "final")
 """What a run consists of; each part is a network of its own."""
@@ -81,6 +88,7 @@ def train_detector(
         records, stem=detector.stem, views=recipe.views, seed=seed, digest=digest, folder=out / "cache"
     )
     folds = np.array([record.fold for record in records])
+    samples = draw_samples(detector, views, chosen=PROBE_VIEWS, seed=seed, path=out / "cache" / "probe.npz")
     for part in parts:
         folder = out / part
         if (folder / "network.npz").is_file():
@@ -89,6 +97,7 @@ def train_detector(
         fit_detector(
             records,
             views=views,
+            samples=samples,
             films=np.flatnonzero(~held_out),
             held_out=np.flatnonzero(held_out),
             weights=weights,
@@ -96,7 +105,7 @@ def train_detector(
             seed=seed,
             folder=folder,
         )
-    draw_learning_curves(out)
+    draw_detector_curves(out)
     print(f"Finished in {(time.monotonic() - began) / 60:.1f} min: {out}")
 
 
@@ -104,6 +113,7 @@ def fit_detector(
     records: Sequence[ImageRecord],
     *,
     views: FilmViews,
+    samples: Samples,
     films: NDArray[np.intp],
     held_out: NDArray[np.intp],
     weights: Path | None,
@@ -116,13 +126,14 @@ def fit_detector(
     Args:
         records: all films.
         views: their frozen features.
+        samples: cells for the probe that fine-tuning starts from.
         films: indices that are fitted on.
         held_out: indices that are only measured, for the learning curve; the number of epochs is fixed.
         weights: headless ImageNet weights, or ``None``.
         recipe: the training recipe.
         seed: of weights, windows and dropout.
-        folder: receives ``checkpoint.npz`` after every epoch, ``history.csv`` and at the end ``scores.npz``, the logits
-            of the held-out films by key, and ``network.npz``.
+        folder: receives ``checkpoint.npz`` after every epoch and ``history.csv``; ``probe-scores.npz`` and at the end
+            ``scores.npz``, the logits of the held-out films by key before and after fine-tuning; and ``network.npz``.
 
     Returns:
         the network with the moving average of its weights.
@@ -134,7 +145,19 @@ def fit_detector(
     keras.utils.set_random_seed(seed)
     detector = build_detector(weights=weights, dropout=recipe.dropout)
     trunk = detector.trunk
-    total = recipe.epochs * recipe.steps
+    sources = [record.source for record in records]
+    state = folder / "checkpoint.npz"
+    if not state.is_file():
+        fit_heads(
+            detector,
+            samples,
+            sources=sources,
+            films=films,
+            penalty=recipe.penalty,
+            malignancy_penalty=recipe.malignancy_penalty,
+        )
+        _store_scores(folder / PROBE_SCORES_FILE, records, views, held_out, trunk)
+    total = max(1, recipe.epochs * recipe.steps)
     warmup = max(1, round(recipe.warmup * total))
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=recipe.learning_rate / 10,
@@ -151,8 +174,7 @@ def fit_detector(
     )
     optimizer.build(trunk.trainable_variables)
     trunk.compile(optimizer=optimizer, loss=cell_loss(recipe.focus, recipe.malignancy), jit_compile=False)
-    windows = Windows(views, sources=[record.source for record in records], films=films, recipe=recipe)
-    state = folder / "checkpoint.npz"
+    windows = Windows(views, sources=sources, films=films, recipe=recipe)
     history = _restore(state, trunk) if state.is_file() else []
     for epoch in range(len(history), recipe.epochs):
         losses = []
@@ -161,18 +183,16 @@ def fit_detector(
             trunk.reset_metrics()
             losses.append(float(trunk.train_on_batch(features, targets)))
         row = {"epoch": float(epoch + 1), "train_loss": float(np.mean(losses))}
-        if len(held_out) and epoch in (recipe.epochs // 2, recipe.epochs - 1):
-            row |= cell_curves(records, views, held_out, score_films(trunk, views, held_out))
+        if len(held_out) and (epoch + 1) % LOOK_EVERY == 0:
+            glance = held_out[::LOOK_SHARE]
+            row |= cell_curves(records, views, glance, score_films(trunk, views, glance))
         history.append(row)
         _save(state, trunk, history)
         write_text(folder / "history.csv", _as_csv(history))
         print(f"{folder.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
-    if recipe.average:
+    if recipe.average and recipe.epochs:
         optimizer.finalize_variable_values(trunk.trainable_variables)
-    if len(held_out):
-        scores = score_films(trunk, views, held_out)
-        stored = {records[film].key: each for film, each in zip(held_out, scores, strict=True)}
-        write_arrays(folder / SCORES_FILE, stored)
+    _store_scores(folder / SCORES_FILE, records, views, held_out, trunk)
     stored = {f"{number:04d}": weight for number, weight in enumerate(detector.full.get_weights())}
     write_arrays(folder / "network.npz", stored)
     return detector
@@ -182,6 +202,14 @@ def score_films(trunk: keras.Model, views: FilmViews, films: NDArray[np.intp]) -
     """Logits of unaugmented films: float32 (N, 48, 32, 2)."""
     rows = [trunk.predict_on_batch(np.asarray(views.features[film, PLAIN], np.float32)[None])[0] for film in films]
     return np.stack(rows).astype(np.float32)
+
+
+def _store_scores(
+    path: Path, records: Sequence[ImageRecord], views: FilmViews, films: NDArray[np.intp], trunk: keras.Model
+) -> None:
+    if len(films):
+        scores = score_films(trunk, views, films)
+        write_arrays(path, {records[film].key: each for film, each in zip(films, scores, strict=True)})
 
 
 def cell_curves(

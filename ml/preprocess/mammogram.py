@@ -19,6 +19,9 @@ WORK_SIDE = 256
 LEAST_AREA = 0.02
 """Share of the image that must be brighter than the background for it to be called a breast."""
 
+LEAST_RANGE = 16
+"""Grey levels between the darkest and the brightest place of a film that shows anything."""
+
 LEAST_EDGE = 5.0
 """Grey levels by which the muscle must be brighter than the breast beside it, on average along its edge."""
 
@@ -43,6 +46,8 @@ def breast_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """
     small = _shrunk(grey)
     smooth = cv2.GaussianBlur(small, (5, 5), 0)
+    if int(smooth.max()) - int(smooth.min()) < LEAST_RANGE:
+        return np.zeros(grey.shape, bool)
     level = _background_level(smooth)
     foreground = (smooth > level).astype(np.uint8)
     radius = max(1, round(max(small.shape) * 0.012))

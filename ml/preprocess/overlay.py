@@ -166,56 +166,26 @@ def _strokes(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _calipers(grey: NDArray[np.uint8], *, step: float) -> tuple[NDArray[np.bool_], list[tuple[int, int]]]:
-    """Upright and diagonal crosses, and both in one: their pixels, and their centres (row, column).
-
-    A place is compared with the crosses by normalised correlation of the bright detail round it.
-    """
+    """Upright and diagonal crosses, and both in one: their pixels, and their centres (row, column)."""
     detail = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((STROKE, STROKE), np.uint8))
-    places = np.argwhere(_crossings(grey, detail, step=step))
-    reach = CALIPER_SIZES[-1] // 2
-    padded = np.pad(detail, reach)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * reach + 1, 2 * reach + 1))
-    around = windows[places[:, 0], places[:, 1]].astype(np.float32)
-    likest = np.zeros(len(places), np.float32)
-    which = np.zeros(len(places), np.intp)
-    for number, template in enumerate(_CROSSES):
-        half = len(template) // 2
-        values = around[:, reach - half : reach + half + 1, reach - half : reach + half + 1].reshape(len(places), -1)
-        drawn = template.ravel() > 0
-        bright = values[:, drawn].mean(axis=1) >= step
-        values = values - values.mean(axis=1, keepdims=True)
-        pattern = drawn - drawn.mean()
-        likeness = (
-            values @ pattern.astype(np.float32) / (np.linalg.norm(values, axis=1) * np.linalg.norm(pattern) + 1e-6)
-        )
-        better = bright & (likeness >= LEAST_LIKENESS.get(len(template), 0.62)) & (likeness > likest)
-        likest[better], which[better] = likeness[better], number
-    found = np.zeros(padded.shape, np.uint8)
+    found = np.zeros(grey.shape, np.uint8)
     centres: list[tuple[int, int]] = []
-    for place in np.argsort(-likest, kind="stable")[: int((likest > 0).sum())]:
-        row, column = (int(value) for value in places[place])
-        # Only the best of neighbouring places is the caliper.
-        if all(abs(row - other) + abs(column - another) > 6 for other, another in centres):
-            template = _CROSSES[which[place]]
-            top, left = row + reach - len(template) // 2, column + reach - len(template) // 2
-            found[top : top + len(template), left : left + len(template)] |= template
-            centres.append((row, column))
-    return found[reach:-reach, reach:-reach] > 0, centres
-
-
-def _crossings(grey: NDArray[np.uint8], detail: NDArray[np.uint8], *, step: float) -> NDArray[np.bool_]:
-    """Places where thin bright strokes of two directions meet: only there can a cross have its centre."""
-    upright = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((1, STROKE), np.uint8))
-    level = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((STROKE, 1), np.uint8))
-    strokes = (
-        (upright, np.ones((5, 1), np.uint8)),
-        (level, np.ones((1, 5), np.uint8)),
-        (detail, _DIAGONAL),
-        (detail, _DIAGONAL[:, ::-1].copy()),
-    )
-    near = np.ones((3, 3), np.uint8)
-    along = [cv2.dilate(cv2.morphologyEx(image, cv2.MORPH_OPEN, stroke), near) for image, stroke in strokes]
-    return np.maximum(np.minimum(along[0], along[1]), np.minimum(along[2], along[3])) >= 0.6 * step
+    for template in _CROSSES:
+        side = len(template)
+        if side > min(grey.shape):
+            continue
+        likeness = cv2.matchTemplate(detail, template, cv2.TM_CCOEFF_NORMED)
+        places = np.argwhere(likeness >= LEAST_LIKENESS.get(side, 0.62))
+        highest = cv2.dilate(likeness, np.ones((side, side)))
+        for top, left in places[likeness[tuple(places.T)] == highest[tuple(places.T)]].tolist():
+            if detail[top : top + side, left : left + side][template > 0].mean() < step:
+                continue
+            found[top : top + side, left : left + side] |= template
+            row, column = top + side // 2, left + side // 2
+            # One caliper resembles crosses of several sizes; it is one end of a measuring line all the same.
+            if all(abs(row - other) + abs(column - another) > 6 for other, another in centres):
+                centres.append((row, column))
+    return found > 0, centres
 
 
 def _measuring_lines(grey: NDArray[np.uint8], centres: list[tuple[int, int]]) -> NDArray[np.bool_]:
@@ -262,8 +232,6 @@ def _crosses() -> tuple[NDArray[np.uint8], ...]:
 
 
 _CROSSES = _crosses()
-
-_DIAGONAL = np.eye(5, dtype=np.uint8)
 
 _ITALIC = np.array([[0, 0, 1], [0, 0, 1], [0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 0, 0]], np.uint8)
 """A stroke of a slanted letter, as in the makers' logos."""

@@ -51,6 +51,7 @@ def _moved(
     shear = shear_matrix(float(random.uniform(-augmentation.shear, augmentation.shear)))
     matrix = turn @ shear @ np.diag([zoom * stretch * flip, zoom / stretch])
     shift = random.uniform(-augmentation.shift, augmentation.shift, 2) * side
-    offset = np.array([side, side]) / 2 + shift - matrix @ (np.array([large, large]) / 2)
+    # Pixel centres lie at whole numbers here, so the middle of a canvas of n pixels is (n - 1) / 2.
+    offset = np.full(2, (side - 1) / 2) + shift - matrix @ np.full(2, (large - 1) / 2)
     warped = cv2.warpAffine(canvas, np.column_stack([matrix, offset]), (side, side), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, np.uint8)

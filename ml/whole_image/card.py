@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml.card import NAMES, figure_text, markdown_table
+from ml.card_sections import NAMES, calibration_section, explanations_section, uncertain_section
 from ml.contract import LABELS
 from ml.data.records import DataError
+from ml.markdown import figure_text, markdown_table
 from ml.storage import write_text
 
 
@@ -72,6 +73,12 @@ TEXTS = {
 }
 
 
+_MASKS = """
+
+The findings are the masks of the low-energy films of the same views, carried over; thin arcs along the skin are left
+out. Only malignant films have masks."""
+
+
 def write_card(path: Path, *, manifest: Mapping[str, Any], evaluation: Mapping[str, Any]) -> None:
     """Write the card as Markdown.
 
@@ -91,9 +98,10 @@ def write_card(path: Path, *, manifest: Mapping[str, Any], evaluation: Mapping[s
         _use(manifest, texts),
         _data(evaluation, texts),
         _performance(evaluation),
-        _calibration(evaluation),
+        calibration_section(evaluation),
+        uncertain_section(evaluation),
         _subgroups(evaluation),
-        _explanations(manifest, evaluation),
+        explanations_section(evaluation, entry=manifest["explanation"]) + _MASKS,
         _refusals(evaluation),
         "## Limitations\n\n" + "\n".join(f"- {sentence}" for sentence in texts.limits),
         _files(manifest, evaluation),
@@ -198,29 +206,6 @@ By breast, the mean over its views ({breasts["n"]} breasts, {breasts["malignant"
 {" ".join(evaluation["notes"])}"""
 
 
-def _calibration(evaluation: Mapping[str, Any]) -> str:
-    calibration = evaluation["calibration"]
-    steps = markdown_table(
-        ["suspicion", "images", "malignant among them"],
-        [[row["suspicion"], row["n"], row["malignant"]] for row in calibration["suspicion"]],
-    )
-    cuts = ", ".join(f"{cut:g}" for cut in calibration["suspicion_cuts"])
-    return f"""## Calibration, threshold and suspicion
-
-Temperature {calibration["shipped_temperature"]:.3f}, threshold {calibration["shipped_threshold"]:.3f} on the calibrated
-probability of malignancy; rule: {calibration["threshold_rule"]}. Both are fitted on all out-of-fold predictions for the
-shipped model; for each figure above they were fitted on the other four folds. The label is the most probable one and
-does not use the threshold.
-
-Suspicion is 1 plus the number of these cuts that the probability of malignancy reaches: {cuts}. 2, 10, 50 and 95 % are
-the bounds of BI-RADS 3, 4A, 4B and 4C; the suspicion is a display of the probability, not a BI-RADS assessment. The
-probabilities hold for the share of malignant images in this set, which is far above that of a clinic.
-
-{steps}
-
-![Reliability](reliability.png)"""
-
-
 def _subgroups(evaluation: Mapping[str, Any]) -> str:
     rows = []
     for source, groups in evaluation["subgroups"].items():
@@ -231,31 +216,21 @@ def _subgroups(evaluation: Mapping[str, Any]) -> str:
     return f"## Subgroups\n\nAt the nested threshold.\n\n{markdown_table(header, rows)}"
 
 
-def _explanations(manifest: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    study, entry = evaluation["explanations"], manifest["explanation"]
-    games = {"pointing": "peak in finding", "energy": "energy in finding"}
-    rows = [
-        [name, *(figure_text(figures.get(f"{kind}{game}")) for game in games for kind in ("", "centre_"))]
-        for name, figures in study["sets"].items()
-    ]
-    header = ["images", *(text for title in games.values() for text in (title, "centre prior"))]
-    return f"""## Explanations
-
-{study["map"]}. Centre prior: {study["centre_prior"]}. Findings: the masks of the low-energy films of the same views,
-carried over; thin arcs along the skin left out. Shown to readers: **{"yes" if entry["shown"] else "no"}**.
-{entry["reason"]}
-
-{markdown_table(header, rows)}"""
-
-
 def _refusals(evaluation: Mapping[str, Any]) -> str:
     refusals = evaluation["refusals"]
     rows = []
-    for title, key in (("good", "false_refusals"), ("spoilt", "spoilt_images"), ("other kind", "other_images")):
-        rows += [[title, name, rate["n"], figure_text(rate)] for name, rate in refusals[key].items()]
+    kinds = {
+        "false_refusals": "good, out of fold",
+        "spoilt_images": "good, spoilt",
+        "other_images": "other kind, real",
+        "made_families": "other kind, computed, family left out",
+    }
+    for key, title in kinds.items():
+        rows += [[title, name, rate["n"], figure_text(rate)] for name, rate in refusals.get(key, {}).items()]
     return f"""## Refusals
 
-The limits were set on the good images below, so their rate is not an estimate for other devices.
+By the quality checks and the novelty gate together. The quality limits were set on the good images below, so their
+rate is not an estimate for other devices. *Left out*: the gate was fitted without that family of images.
 
 {markdown_table(["images", "which", "n", "share refused"], rows)}"""
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.data.records import DataError
+from ml.markdown import figure_text, markdown_table
 from ml.metrics import RESAMPLES, area_under_curve, bootstrap, sensitivity_specificity, softmax
 from ml.storage import read_json
 from ml.whole_image.fitting import positive_class
@@ -63,17 +64,13 @@ def comparison_rows(runs: Sequence[Path], *, resamples: int = RESAMPLES) -> list
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as Markdown, one line a system and split."""
     figures = list(dict.fromkeys(row["figure"] for row in rows))
-    header = ["system", "split", "set", "n", *figures]
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines = []
     for system, split in dict.fromkeys((row["system"], row["split"]) for row in rows):
         own = {row["figure"]: row for row in rows if (row["system"], row["split"]) == (system, split)}
         first = next(iter(own.values()))
-        cells = [
-            f"{own[name]['value']:.3f} ({own[name]['low']:.3f}-{own[name]['high']:.3f})" if name in own else "-"
-            for name in figures
-        ]
-        lines.append("| " + " | ".join([system, split, first["set"], str(first["n"]), *cells]) + " |")
-    return "\n".join(lines)
+        cells = [figure_text(own.get(name)) for name in figures]
+        lines.append([system, split, first["set"], first["n"], *cells])
+    return markdown_table(["system", "split", "set", "n", *figures], lines)
 
 
 def _system(recipe: WholeImageRecipe, weights: str) -> str:

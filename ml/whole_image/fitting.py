@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -19,11 +17,11 @@ from tqdm import tqdm
 from ml.metrics import area_under_curve, softmax
 from ml.networks.rates import DiscriminativeAdam
 from ml.networks.zoo import Network, build_network
+from ml.runs import History, history_table
 from ml.storage import read_arrays, write_arrays, write_text
 from ml.whole_image.recipe import WholeImageRecipe
 from ml.whole_image.views import PLAIN, ViewTable
 
-History = list[dict[str, float]]
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 _PREDICT_BATCH = 64
@@ -155,7 +153,7 @@ def fit(
         if settings.patience and _best_epoch(history) == len(history):
             best = [np.array(weight) for weight in trunk.get_weights()]
         _save(state, trunk, history, best)
-        write_text(folder / "history.csv", _as_csv(history))
+        write_text(folder / "history.csv", history_table(history))
         tqdm.write(f"{name}: " + ", ".join(f"{title} {value:.4g}" for title, value in row.items()))
     if best is not None:
         trunk.set_weights(best)
@@ -303,14 +301,6 @@ def _should_stop(history: History, *, patience: int) -> bool:
 
 def _random(seed: int, epoch: int) -> np.random.Generator:
     return np.random.default_rng([seed, epoch])
-
-
-def _as_csv(history: History) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
-    return text.getvalue()
 
 
 def _variables(trunk: keras.Model) -> list[Any]:

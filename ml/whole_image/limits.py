@@ -16,8 +16,21 @@ from ml.quality import QualityLimits, run_checks
 MOST_REFUSED = 0.005
 """Share of the good images that a single check may refuse before its limit is moved."""
 
-_LOWER = {"size": "shortest_side", "blank": "least_contrast", "exposure": "least_highlight", "blur": "least_detail"}
-_UPPER = {"aspect": "longest_aspect", "noise": "most_detail", "colour": "most_colour"}
+_LOWER = {
+    "size": "shortest_side",
+    "crop": "shortest_crop",
+    "blank": "least_contrast",
+    "contrast": "least_range",
+    "exposure": "least_highlight",
+    "blur": "least_detail",
+}
+_UPPER = {
+    "aspect": "longest_aspect",
+    "noise": "most_detail",
+    "colour": "most_colour",
+    "doppler": "most_flow",
+    "text": "most_text",
+}
 
 
 def fit_limits(records: Sequence[ImageRecord], *, side: int, start: QualityLimits | None = None) -> QualityLimits:
@@ -44,6 +57,7 @@ def fit_limits(records: Sequence[ImageRecord], *, side: int, start: QualityLimit
         elif name in _UPPER:
             field, limit = _UPPER[name], float(np.quantile(measured, 1 - MOST_REFUSED))
             moved[field] = max(getattr(limits, field), math.ceil(limit * 1000) / 1000)
-    if "shortest_side" in moved:
-        moved["shortest_side"] = int(moved["shortest_side"])
+    for field in ("shortest_side", "shortest_crop"):
+        if field in moved:
+            moved[field] = int(moved[field])
     return dataclasses.replace(limits, **moved)  # type: ignore[arg-type]

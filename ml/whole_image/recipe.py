@@ -100,6 +100,7 @@ class Training:
 
     Attributes:
         epochs: most passes over the training images.
+        show: ``one`` view of each image in each epoch, in turn, or ``all`` of its views, the plain one too.
         batch: images a step.
         learning_rate: peak rate of Adam.
         schedule: ``constant``, or ``cosine`` (linear rise over the first epoch, then half a cosine to 0).
@@ -111,6 +112,7 @@ class Training:
     """
 
     epochs: int = 10
+    show: str = "one"
     batch: int = 32
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -121,6 +123,7 @@ class Training:
 
     def __post_init__(self) -> None:
         _within("training.epochs", self.epochs, 1, 10_000)
+        _one_of("training.show", self.show, ("one", "all"))
         _within("training.batch", self.batch, 1, 4096)
         _within("training.learning_rate", self.learning_rate, 1e-8, 1)
         _one_of("training.schedule", self.schedule, ("constant", "cosine"))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import platform
 import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from ml.artifact import MODEL_FILE, provenance, seal, staged
 from ml.contract import LABELS
 from ml.data.pixels import read_pixels
 from ml.data.records import DataError, ImageRecord
@@ -24,16 +21,15 @@ from ml.explainer import explainer_from
 from ml.explanations import explanation_entry, study_explanations
 from ml.export import export_graph, probability_gaps, store_half_precision
 from ml.figures import sensitivity_at
+from ml.gates import fit_and_study, gather
 from ml.images import Letterbox, network_input, to_grey
 from ml.logits import LogitTable
 from ml.metrics import RESAMPLES
 from ml.networks.mobilenet import Classifier, explained_graph
 from ml.networks.zoo import RANDOM
-from ml.quality import QualityLimits
-from ml.refusals import study_refusals
-from ml.registry import MANIFEST, manifest_seal
-from ml.runtime import load_folder
-from ml.storage import read_arrays, read_json, write_json
+from ml.runtime import NOVELTY_FILE, SIMILAR_FILE, LoadedModel, load_folder
+from ml.similar import fit_similar
+from ml.storage import read_arrays, read_json, write_arrays, write_json
 from ml.whole_image.borrowed_masks import borrow_masks
 from ml.whole_image.card import write_card
 from ml.whole_image.exams import breast_figures
@@ -41,7 +37,6 @@ from ml.whole_image.fitting import new_network
 from ml.whole_image.limits import fit_limits
 from ml.whole_image.recipe import WholeImageRecipe
 
-MODEL_FILE = "model.tflite"
 LEAST_AUC = 0.70
 """A model whose lower confidence bound on AUC lies below this is registered as research."""
 
@@ -49,7 +44,6 @@ OPERATING_POINTS = (0.80, 0.90)
 """Specificities at which the sensitivity is read off the ROC curve."""
 
 _PARITY_IMAGES = 100
-_LIBRARIES = ("tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "opencv-python-headless")
 
 
 def release_whole_image(
@@ -99,33 +93,28 @@ def release_whole_image(
             "Only MobileNetV2 with average pooling and no dense layer has a Grad-CAM in the forward pass, which the "
             "artefact must hold."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and renamed at the end: a worker never sees half a model.
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
-        written = Path(staging) / folder.name
-        written.mkdir()
+    with staged(folder) as written, tempfile.TemporaryDirectory() as scratch:
         parts, calibration = _figures(
-            run, records, recipe=recipe, films=films, plots=written, scratch=Path(staging), resamples=resamples
+            run, records, recipe=recipe, films=films, plots=written, scratch=Path(scratch), resamples=resamples
         )
-        bounds = [figures["auc_malignant"]["low"] for figures in parts["cross_validation"].values()]
-        if status == "released" and not all(bound is not None and bound >= LEAST_AUC for bound in bounds):
-            raise DataError(
-                f"The lower bound of the AUC is {min(bound or 0 for bound in bounds):.3f}, below {LEAST_AUC:.2f}: "
-                "such a model is research. Pass --status research."
-            )
-        limits = fit_limits(records, side=recipe.side)
-        parts["refusals"] = study_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
+        _check_status(status, parts["cross_validation"])
         shutil.copyfile(run / "learning-curves.png", written / "learning-curves.png")
-        manifest = _manifest(
-            described,
-            identity={"name": name, "version": version, "status": status, "modality": modality},
-            calibration=calibration,
-            recipe=recipe,
-            limits=limits,
-            command=shlex.join(["python", "-m", "ml", *arguments]),
-        )
-        manifest["explanation"] = explanation_entry(parts["explanations"])
-        parts["parity"] = _write_graph(written, run, records, recipe=recipe, manifest=manifest, scratch=Path(staging))
+        manifest = {
+            "name": name,
+            "version": version,
+            "status": status,
+            "modality": modality,
+            "labels": list(LABELS),
+            "model_file": MODEL_FILE,
+            **_ports(recipe),
+            "calibration": calibration.as_dict(),
+            "quality_limits": fit_limits(records, side=recipe.side).as_dict(),
+            **provenance(described, command=shlex.join(["python", "-m", "ml", *arguments])),
+            "explanation": explanation_entry(parts["explanations"]),
+            "files": {},
+        }
+        parts["parity"] = _write_graph(written, run, records, recipe=recipe, manifest=manifest, scratch=Path(scratch))
+        parts["refusals"] = _write_gates(written, records, manifest=manifest, foreign=foreign, resamples=resamples)
         evaluation = {
             "model": {"name": name, "version": version, "status": status, "sha256": manifest["files"][MODEL_FILE]},
             "command": manifest["release_command"],
@@ -140,11 +129,7 @@ def release_whole_image(
         }
         write_json(written / "evaluation.json", evaluation)
         write_card(written / "MODEL_CARD.md", manifest=manifest, evaluation=evaluation)
-        everything = sorted(path.name for path in written.iterdir() if path.is_file() and path.name != MANIFEST)
-        _seal(written, manifest, files=everything)
-        if folder.exists():
-            shutil.rmtree(folder)
-        written.rename(folder)
+        seal(written, manifest)
 
 
 def restore_classifier(path: Path, recipe: WholeImageRecipe) -> Classifier:
@@ -206,8 +191,10 @@ def _write_graph(
     # The rounded weights are not shipped: the graph holds them, and a second copy would double the artefact.
     store_half_precision(scratch / "weights.npz", twin)
     export_graph(folder / MODEL_FILE, twin)
-    _seal(folder, manifest, files=(MODEL_FILE,))
+    seal(folder, manifest, files=(MODEL_FILE,))
     model = load_folder(folder)
+    if not isinstance(model, LoadedModel):
+        raise DataError("The artefact is not a classifier.")
     pixels = []
     for record in records[:: max(1, len(records) // _PARITY_IMAGES)]:
         grey = to_grey(read_pixels(record.path))
@@ -230,19 +217,44 @@ def _write_graph(
     }
 
 
-def _manifest(
-    described: dict[str, Any],
+def _write_gates(
+    folder: Path,
+    records: Sequence[ImageRecord],
     *,
-    identity: dict[str, str],
-    calibration: Calibration,
-    recipe: WholeImageRecipe,
-    limits: QualityLimits,
-    command: str,
+    manifest: dict[str, Any],
+    foreign: Sequence[Path],
+    resamples: int,
 ) -> dict[str, Any]:
+    """Fit the novelty gate and the index of similar cases on the shipped graph, and measure all refusals."""
+    model = load_folder(folder)
+    if not isinstance(model, LoadedModel):
+        raise DataError("The artefact is not a classifier.")
+    material = gather(records, model, foreign=foreign)
+    reference, figures = fit_and_study(material, resamples=resamples)
+    index = fit_similar(
+        material.good.examples.embeddings,
+        keys=[record.key for record in records],
+        labels=[record.label for record in records],
+        sources=[record.source for record in records],
+    )
+    write_arrays(folder / NOVELTY_FILE, reference.to_arrays())
+    write_arrays(folder / SIMILAR_FILE, index.to_arrays())
+    manifest["novelty"] = {"threshold": reference.threshold}
+    return figures
+
+
+def _check_status(status: str, sets: dict[str, Any]) -> None:
+    bounds = [figures["auc_malignant"]["low"] or 0.0 for figures in sets.values()]
+    if status == "released" and min(bounds) < LEAST_AUC:
+        raise DataError(
+            f"The lower bound of the AUC is {min(bounds):.3f}, below {LEAST_AUC:.2f}: such a model is research. "
+            "Pass --status research."
+        )
+
+
+def _ports(recipe: WholeImageRecipe) -> dict[str, Any]:
+    """What goes in and out of the graph, for the manifest."""
     return {
-        **identity,
-        "labels": list(LABELS),
-        "model_file": MODEL_FILE,
         "input": {
             "side": recipe.side,
             "dtype": "float32",
@@ -255,23 +267,4 @@ def _manifest(
             "activation_maps": [1, recipe.side // 32, recipe.side // 32, len(LABELS)],
             "embedding": "pooled last convolution",
         },
-        "calibration": calibration.as_dict(),
-        "quality_limits": limits.as_dict(),
-        "recipe": described["recipe"],
-        "seed": described["seed"],
-        "initial_weights_sha256": described["weights_sha256"],
-        "training_command": described["command"],
-        "release_command": command,
-        "released": datetime.now(UTC).date().isoformat(),
-        "libraries": {
-            "python": platform.python_version(),
-            **{library: importlib.metadata.version(library) for library in _LIBRARIES},
-        },
-        "files": {},
     }
-
-
-def _seal(folder: Path, manifest: dict[str, Any], *, files: Sequence[str]) -> None:
-    manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
-    manifest["seal"] = manifest_seal(manifest)
-    write_json(folder / MANIFEST, manifest)

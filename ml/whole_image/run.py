@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +16,8 @@ from ml.data.readers import file_digest
 from ml.data.records import FOLDS, DataError, ImageRecord, summary
 from ml.networks.zoo import IMAGENET, RANDOM
 from ml.plots import draw_curves
-from ml.storage import read_json, write_arrays, write_json, write_text
+from ml.runs import claim_run, save_network
+from ml.storage import write_text
 from ml.whole_image.fitting import Fitted, Samples, fit, new_network, predict_logits
 from ml.whole_image.recipe import WholeImageRecipe
 from ml.whole_image.views import ViewTable, build_views
@@ -68,18 +66,21 @@ def leak_safe_parts(records: Sequence[ImageRecord]) -> list[Part]:
     return parts
 
 
+def all_copies(images: NDArray[np.intp], recipe: WholeImageRecipe) -> Samples:
+    """Every view of every image, the plain one too."""
+    count = 1 + recipe.augmentation.views
+    return Samples(images=np.repeat(images, count), views=np.tile(np.arange(count), len(images)))
+
+
 def leaky_part(records: Sequence[ImageRecord], recipe: WholeImageRecipe, *, seed: int) -> Part:
     """The mistake of the publications: augment first, split the copies at random afterwards.
 
     Copies of one image, and the two breasts of one woman, come to lie on both sides. Its figure is only ever shown
     beside the leak-safe one.
     """
-    count = 1 + recipe.augmentation.views
-    images = np.repeat(np.arange(len(records)), count)
-    views = np.tile(np.arange(count), len(records))
-    order = np.random.default_rng([seed, 11]).permutation(len(images))
+    copies = all_copies(np.arange(len(records)), recipe)
+    order = np.random.default_rng([seed, 11]).permutation(len(copies.images))
     cut = round(len(order) * _HELD_OUT)
-    copies = Samples(images=images, views=views)
     return Part(name=LEAKY, train=copies.take(order[cut:]), held_out=copies.take(order[:cut]))
 
 
@@ -126,7 +127,7 @@ def train_run(
         "data": summary(records),
         "images": [record.key for record in records],
     }
-    _claim(out, identity, resume=resume, arguments=arguments)
+    claim_run(out, identity, resume=resume, arguments=arguments)
     began = time.monotonic()
     network = new_network(recipe, weights=weights, seed=seed)
     table = build_views(records, network=network, recipe=recipe, weights_digest=digest, seed=seed, folder=out / "cache")
@@ -136,19 +137,21 @@ def train_run(
     def train(part: Part) -> Fitted:
         folder = out / part.name
         folder.mkdir(parents=True, exist_ok=True)
+        shown = part.train
+        if recipe.training.show == "all" and shown.views is None:
+            shown = all_copies(shown.images, recipe)
         fitted = fit(
             name=part.name,
             recipe=recipe,
             table=table,
             labels=labels,
             groups=groups,
-            samples=part.train,
+            samples=shown,
             weights=weights,
             seed=seed,
             folder=folder,
         )
-        stored = {f"{number:04d}": weight for number, weight in enumerate(fitted.network.full.get_weights())}
-        write_arrays(folder / "network.npz", stored)
+        save_network(folder / "network.npz", fitted.network.full)
         return fitted
 
     if folds:
@@ -181,20 +184,3 @@ def _logit_table(
             identity = [record.key, record.source, record.label, record.leak_group, record.fold, part.name]
             writer.writerow([*identity, *(f"{value:.7g}" for value in values)])
     return text.getvalue()
-
-
-def _claim(out: Path, identity: dict[str, object], *, resume: bool, arguments: Sequence[str]) -> None:
-    description = out / "run.json"
-    if description.is_file():
-        found = read_json(description)
-        if not resume:
-            raise DataError(f"{out} already holds a run. Add --resume to go on with it, or choose another --out.")
-        different = [name for name, value in identity.items() if found.get(name) != value]
-        if different:
-            raise DataError(
-                f"{out} holds a run with another {', '.join(different)}. Use the same options, or another --out."
-            )
-        return
-    command = shlex.join(["python", "-m", "ml", *arguments])
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(description, {"command": command, "started": started, "keras": keras.__version__, **identity})

@@ -1,4 +1,4 @@
-"""The result page with what the newer models add: outline, measures, doubt, marks, similar cases, research, prevalence."""
+"""The result page with what the newer models add: outline, measures, doubt, marks, similar cases, research."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import pytest
 from django.urls import reverse
 
-from diagnosis.wording import RESEARCH, UNCERTAIN, UNCERTAIN_MEANING
+from diagnosis.wording import RESEARCH, UNCERTAIN, UNCERTAIN_MEANING, check_remedy, check_words
 from ml.contract import Quality, QualityCheck
 from tests.fixture_results import MARKS, SIMILAR, filed, lesion, rejected, succeeded
 from tests.fixture_results import RESEARCH as RESEARCH_MODEL
@@ -130,13 +130,23 @@ def test_a_foreign_image_is_refused_with_what_to_do(open_page, study, rachel):
     page = open_page(rejected(study=study, by=rachel, quality=foreign))
     assert "No score was made for this image." in page
     assert "What to do" in page
-    assert "Check that the file shows a breast and is of this study&#x27;s kind" in page
+    assert "add it to a study of that kind" in page
     assert "Likeness to the images the model knows" in page
 
 
-@pytest.mark.parametrize("name", ["crop", "text", "mammogram", "novelty", "blur", "size", "colour"])
-def test_every_reason_to_refuse_has_a_name_and_a_remedy(open_page, study, rachel, name):
+@pytest.mark.parametrize("name", ["crop", "text", "mammogram", "novelty", "doppler", "contrast", "chest_wall"])
+def test_every_new_reason_to_refuse_has_words_of_its_own(open_page, study, rachel, name):
     check = Quality((QualityCheck(name=name, value=1, passed=False, limit="<= 0", message="No."),))
     page = open_page(rejected(study=study, by=rachel, quality=check))
-    assert "<strong>What to do</strong>" in page
-    assert f"<span>{name.capitalize()}</span>" not in page, "the check has words of its own"
+    assert f"<span>{check_words(name)}</span>" in page
+    assert check_words(name) != name.replace("_", " ").capitalize()
+    assert ("<strong>What to do</strong>" in page) == bool(check_remedy(name))
+
+
+def test_several_signs_of_another_examination_give_one_advice(open_page, study, rachel):
+    checks = tuple(
+        QualityCheck(name=name, value=1, passed=False, limit="<= 0", message="No.")
+        for name in ("background", "shape", "novelty")
+    )
+    page = open_page(rejected(study=study, by=rachel, quality=Quality(checks)))
+    assert page.count("add it to a study of that kind") == 1

@@ -17,6 +17,7 @@ from pypdf import PdfReader
 from xhtml2pdf.config.resources import ResourceAccessError
 
 from diagnosis import report, report_fonts
+from diagnosis.wording import UNCERTAIN, UNCERTAIN_MEANING
 
 FAMILY_NAME = "Brzęczyszczykiewicz"
 
@@ -128,6 +129,59 @@ def test_it_says_that_it_is_decision_support_and_not_a_diagnosis_on_every_page(c
 def test_a_research_model_is_called_one(context):
     assert "not been released for clinical use" in text(context)
     assert "not been released for clinical use" not in text(replace(context, model_status="released"))
+
+
+def test_a_research_model_is_banned_from_decisions_at_the_top_of_the_first_page(context):
+    first = pages(report.render(context))[0]
+    assert first.index("RESEARCH MODEL: not for clinical decisions; never orders the worklist") < first.index("Patient")
+    assert "RESEARCH MODEL" not in text(replace(context, model_status="released"))
+
+
+def test_doubt_is_said_before_the_result_with_what_it_means(context):
+    said = text(replace(context, uncertain=True))
+    assert said.index(UNCERTAIN) < said.index("Suspicious of malignancy Probability")
+    assert UNCERTAIN_MEANING in said
+    assert UNCERTAIN not in text(context)
+
+
+def test_the_outlined_lesion_stands_beside_the_map_with_its_measures(context):
+    outlined = replace(
+        context,
+        outlined_png=png(),
+        measures=[("Longest diameter", "16.3 mm"), ("Area", "142.6 mm² (8.1 % of the image)")],
+    )
+    said = text(outlined)
+    assert "Lesion as the model outlines it" in said
+    assert "Longest diameter 16.3 mm" in said
+    assert "Area 142.6 mm² (8.1 % of the image)" in said
+    assert len(pages(report.render(outlined))) == 2
+    assert "Lesion as the model" not in text(context)
+
+
+def test_marked_places_are_listed_by_their_numbers(context):
+    said = text(replace(context, outlined_png=png(), marks=[0.74, 0.31]))
+    assert "Places that the model marks" in said
+    assert "mark 1: 74 %, mark 2: 31 %" in said
+
+
+def test_a_model_that_draws_no_map_shows_the_image_alone(context):
+    said = text(replace(context, overlay_png=b""))
+    assert "Image as received" in said
+    assert "Where the model looked" not in said
+
+
+def test_rebased_probabilities_name_the_prevalence_and_the_models_own(context):
+    own = {"benign": 0.05, "malignant": 0.93, "normal": 0.02}
+    said = text(replace(context, prevalence=0.08, own_probabilities=own))
+    assert "re-based to this site's prevalence of malignancy of 8 %" in said
+    assert "The model's own: malignant 93 %, benign 5 %, normal 2 %." in said
+    assert "re-based" not in text(context)
+
+
+def test_similar_cases_are_not_printed(context):
+    """Whoever holds the paper cannot look them up; a number with an outcome would read as evidence."""
+    assert not hasattr(context, "similar_cases")
+    assert "imilar case" not in text(context)
 
 
 def test_an_unsigned_report_is_preliminary_and_says_why(context):

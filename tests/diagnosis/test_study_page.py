@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from django.urls import reverse
 
@@ -122,9 +124,11 @@ def test_doubt_and_research_are_said_on_the_card(reading, study, rachel):
 def mammograms(anna, rachel):
     """``mammograms((side, score), ...)``: a study with a result of the research model for each."""
 
+    seeds = count(100)
+
     def make(*views, model=RESEARCH, marks=()):
         study = actions.create_study(acting_user=rachel, patient=anna, modality="MG")
-        for seed, (side, score) in enumerate(views):
+        for seed, (side, score) in zip(seeds, views, strict=False):
             label, confidence = ("malignant", score) if score > 0.5 else ("normal", 1 - score)
             analysis = succeeded(
                 study=study, by=rachel, seed=seed, label=label, confidence=confidence, model=model, marks=marks

@@ -59,6 +59,8 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("users", "/users/", small=True),
         Screen("user-new", "/users/new/"),
         Screen("user", "/users/1/"),
+        Screen("models-administrator", "/models/", small=True),
+        Screen("model-card-administrator", "{card}"),
     ),
     IT_STAFF: (
         Screen("operations", "/", small=True),

@@ -17,10 +17,11 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.end_to_end import demonstration_site
+from tests.end_to_end import demonstration_site, result_pages
 from tests.end_to_end.browser import DESKTOP, PHONE, THEMES, Visitor, chromium
 from tests.end_to_end.files_to_drop import File, dicom, drop, png
 from tests.end_to_end.processes import ROOT
+from tests.end_to_end.result_pages import SCREENS_OF_RESULTS
 from tests.end_to_end.screens import SCREENS, Screen, addresses
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -39,8 +40,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="senolens-screenshots-") as folder:
         hospital = demonstration_site.opened(Path(folder))
         try:
+            filed = result_pages.filed(hospital)
             with chromium() as browser:
-                photograph_all(browser, hospital.url)
+                photograph_all(browser, hospital.url, filed)
         finally:
             hospital.end()
     sizes = {file.name: file.stat().st_size for file in sorted(FOLDER.glob("*.png"))}
@@ -50,7 +52,14 @@ def main() -> None:
         sys.exit(f"Too large: {', '.join(large) or 'all together'}.")
 
 
-def photograph_all(browser: Browser, url: str) -> None:
+def photograph_all(browser: Browser, url: str, filed: dict[str, str]) -> None:
+    """Every screen.
+
+    Args:
+        browser: headless.
+        url: of the running hospital.
+        filed: addresses of the results that no model was run for.
+    """
     found: dict[str, str] = {}
     # The radiologist comes first: she finds the addresses of the case that is shown.
     for email in sorted(SCREENS, key=lambda one: one != demonstration_site.RADIOLOGIST):
@@ -65,6 +74,8 @@ def photograph_all(browser: Browser, url: str) -> None:
         if email == demonstration_site.RADIOLOGIST:
             photograph_side_by_side(visitor, found["result"])
             photograph_upload(visitor)
+            for screen in SCREENS_OF_RESULTS:
+                photograph(visitor, screen, screen.path.format(**filed))
         visitor.leave()
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.calibrate import MALIGNANT, SUSPICION_CUTS, fit_temperature, fit_threshold, suspicion
-from ml.evaluate import LogitTable, calibrate, judge_nested, source_weights
+from ml.evaluate import calibrate, judge_nested, source_weights
+from ml.logits import LogitTable
 from ml.metrics import reliability, softmax
 
 
@@ -77,7 +78,7 @@ def table(logits, labels, folds):
         models=("fold",) * n,
         labels=np.asarray(labels),
         folds=np.asarray(folds),
-        logits=np.asarray(logits, float),
+        logits=np.asarray(logits, float)[:, None],
     )
 
 
@@ -101,6 +102,33 @@ def test_the_shipped_calibration_uses_all_folds():
     labels = labels_drawn_from(logits)
     everything = table(logits, labels, np.arange(500) % 5)
     assert calibrate(everything).temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-6)
+
+
+def test_the_manifest_s_calibration_holds_all_that_serving_needs():
+    random = np.random.default_rng(8)
+    logits = random.normal(size=(500, 3)) * 2
+    fitted = calibrate(table(logits, labels_drawn_from(logits), np.arange(500) % 5))
+    entry = fitted.as_dict()
+    assert set(entry) == {"temperature", "threshold", "suspicion_cuts", "uncertain", "prevalence"}
+    assert sum(entry["prevalence"].values()) == pytest.approx(1, abs=1e-3)
+    assert 0 <= entry["uncertain"]["low"] <= entry["uncertain"]["high"] <= 1
+    expected = softmax(logits, temperature=fitted.temperature)
+    np.testing.assert_allclose(fitted.probabilities(logits[:, None]), expected)
+
+
+def test_prevalence_is_that_of_collections_of_equal_weight():
+    logits = np.zeros((40, 3))
+    labels = np.array([MALIGNANT] * 10 + [0] * 30)
+    mixed = LogitTable(
+        keys=tuple(map(str, range(40))),
+        sources=("few",) * 10 + ("many",) * 30,
+        groups=tuple(map(str, range(40))),
+        models=("m",) * 40,
+        labels=labels,
+        folds=np.arange(40) % 5,
+        logits=logits[:, None],
+    )
+    assert calibrate(mixed).prevalence == pytest.approx((0.5, 0.5, 0))
 
 
 def test_each_collection_weighs_the_same():

@@ -1,30 +1,21 @@
-"""Collections in each layout, and folds that do not leak."""
+"""Records, folds, groups and the shared layout: collections that do not leak."""
 
 from __future__ import annotations
 
-import csv
-from collections import Counter, defaultdict
+from collections import Counter
 
-import cv2
-import numpy as np
 import pytest
-from PIL import Image
 
-from ml.bench import synthetic_image
-from ml.commands import data as data_command
-from ml.data.readers import read_collections, read_published, read_shared
-from ml.data.records import DataError, assign_folds, leaking_groups
-
-
-def rewrite_rows(folder, change):
-    path = folder / "labels.csv"
-    with path.open(newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    change(rows)
-    with path.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+from ml.data.readers import LAYOUTS, read_collections, read_published, read_shared
+from ml.data.records import (
+    Abnormality,
+    DataError,
+    assign_folds,
+    class_weights,
+    leaking_groups,
+    worst_label,
+)
+from tests.ml.test_data_tables import rewrite_rows
 
 
 def test_a_shared_collection_keeps_its_folds_groups_and_masks(collection):
@@ -35,34 +26,44 @@ def test_a_shared_collection_keeps_its_folds_groups_and_masks(collection):
     assert all(record.mask is not None and record.mask.is_file() for record in records)
     assert leaking_groups(records) == []
     assert records[0].key == "clinic/p00l"
+    assert records[0].patient == "0"
 
 
 def test_a_patient_in_two_folds_stops_the_reading(collection):
     rewrite_rows(collection, lambda rows: rows[0].update(fold="3"))
-    with pytest.raises(DataError, match="would leak"):
+    with pytest.raises(DataError, match="would leak") as caught:
+        read_collections([collection])
+    assert caught.value.code == "fold_conflict"
+
+
+def test_a_fold_outside_the_five_stops_the_reading(collection):
+    rewrite_rows(collection, lambda rows: [row.update(fold="7") for row in rows])
+    with pytest.raises(DataError, match="outside 0-4"):
         read_collections([collection])
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda rows: rows[3].update(label="cyst"), "line 5"),
-        (lambda rows: rows[3].update(fold="x"), "line 5"),
-        (lambda rows: rows[3].update(image="images/none.png"), "does not exist"),
-        (lambda rows: [row.update(fold="7") for row in rows], "outside 0-4"),
-        (lambda rows: rows.append(dict(rows[0])), "occur twice"),
-        (lambda rows: [row.pop("fold") for row in rows], "lacks the column fold"),
-    ],
-)
-def test_a_faulty_table_is_refused_with_the_place(collection, change, words):
-    rewrite_rows(collection, change)
-    with pytest.raises(DataError, match=words):
-        read_collections([collection])
+def test_the_same_folder_twice_stops_the_reading(collection):
+    with pytest.raises(DataError, match="occur twice"):
+        read_collections([collection, collection])
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"labels\.csv"):
         read_collections([tmp_path])
+
+
+def test_a_folder_of_no_known_layout_is_refused_with_what_is_known(tmp_path):
+    with pytest.raises(DataError, match="busi, busbra, breast, mini-mias, cbis-ddsm, inbreast, cdd-cesm"):
+        read_published(tmp_path)
+    with pytest.raises(DataError, match="Unknown layout"):
+        read_collections([tmp_path], layout="nifti")
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name not in ("shared", "published")])
+def test_a_folder_that_does_not_hold_the_named_collection_is_refused_with_what_it_must_hold(tmp_path, layout):
+    with pytest.raises(DataError, match="the folder must hold") as caught:
+        read_collections([tmp_path], layout=layout)
+    assert caught.value.code == "unknown_layout"
 
 
 def test_folds_are_even_for_every_label_and_the_same_each_time():
@@ -74,93 +75,77 @@ def test_folds_are_even_for_every_label_and_the_same_each_time():
         assert max(sizes.values()) - min(sizes.values()) <= 1
 
 
-def varied(seed):
-    """An image unlike those of other seeds in its large structure, as two patients' frames are."""
-    coarse = np.random.default_rng(seed).integers(20, 236, (5, 6), dtype=np.uint8)
-    smooth = cv2.resize(coarse, (120, 100), interpolation=cv2.INTER_CUBIC).astype(float)
-    return np.clip(smooth * 0.7 + synthetic_image(height=100, width=120, seed=seed) * 0.3, 0, 255).astype(np.uint8)
+def test_class_weights_make_every_label_count_alike():
+    labels = ["benign"] * 6 + ["malignant"] * 2 + ["normal"] * 4
+    weights = class_weights(labels)
+    sums = {label: labels.count(label) * weight for label, weight in weights.items()}
+    assert sums == pytest.approx(dict.fromkeys(("benign", "malignant", "normal"), 4.0))
+    assert class_weights(["malignant"]) == {"malignant": 1.0}
+    with pytest.raises(DataError, match="No labels"):
+        class_weights([])
+
+
+def test_a_group_counts_as_its_worst_label():
+    assert worst_label(["normal", "benign"]) == "benign"
+    assert worst_label(["benign", "malignant", "normal"]) == "malignant"
 
 
 @pytest.fixture
-def busi(tmp_path):
-    """BUSI in its publisher's layout: 12 frames of each label; benign (1) comes again as benign (13), brighter."""
-    for offset, label in enumerate(("benign", "malignant", "normal")):
-        (tmp_path / label).mkdir()
-        for number in range(1, 13):
-            image = varied(offset * 100 + number)
-            Image.fromarray(image).save(tmp_path / label / f"{label} ({number}).png")
-            Image.fromarray(np.zeros_like(image)).save(tmp_path / label / f"{label} ({number})_mask.png")
-    again = np.clip(varied(1).astype(int) + 12, 0, 255).astype(np.uint8)
-    Image.fromarray(again).save(tmp_path / "benign" / "benign (13).png")
-    # The same frame under two labels: nobody knows which is right.
-    Image.fromarray(varied(2)).save(tmp_path / "malignant" / "malignant (13).png")
-    return tmp_path
+def mini_mias(tmp_path):
+    """The shared copy of mini-MIAS: two films of one patient, three findings of which one has no place."""
+    folder = tmp_path / "mini-mias"
+    (folder / "images").mkdir(parents=True)
+    for name in ("mdb001.jpg", "mdb002.jpg"):
+        (folder / "images" / name).write_bytes(b"")
+    (folder / "labels.csv").write_text(
+        "image,id,label,patient_pair,side,tissue,abnormalities,fold\n"
+        "images/mdb001.jpg,mdb001,malignant,1,right,G,CIRC+CALC,4\n"
+        "images/mdb002.jpg,mdb002,normal,1,left,G,NORM,4\n"
+    )
+    (folder / "abnormalities.csv").write_text(
+        "id,file,patient_pair,side,tissue,abnormality,severity,x,y_from_bottom,y_from_top,radius,note\n"
+        "mdb001,pgm/mdb001.pgm,1,right,G,CIRC,benign,535.0,425.0,598.0,197.0,\n"
+        "mdb001,pgm/mdb001.pgm,1,right,G,CALC,malignant,,,,,*NOTE 3*\n"
+        "mdb002,pgm/mdb002.pgm,1,left,G,NORM,normal,,,,,\n"
+    )
+    return folder
 
 
-def test_busi_repeats_stay_on_one_side_of_the_split(busi):
-    records = read_published(busi)
-    by_name = {record.path.name: record for record in records}
-    assert by_name["benign (1).png"].group == by_name["benign (13).png"].group
-    assert by_name["benign (1).png"].fold == by_name["benign (13).png"].fold
-    assert leaking_groups(records) == []
-    assert not any("mask" in name for name in by_name)
-    assert by_name["benign (1).png"].mask.name == "benign (1)_mask.png"
-    assert by_name["benign (13).png"].mask is None
+def test_findings_are_located_from_the_top_and_the_film_pair_is_one_group(mini_mias):
+    right, left = read_collections([mini_mias])
+    assert right.abnormalities == (
+        Abnormality(kind="CIRC", label="benign", row=598.0, column=535.0, radius=197.0),
+        Abnormality(kind="CALC", label="malignant"),
+    )
+    assert [each.located for each in right.abnormalities] == [True, False]
+    assert left.abnormalities == ()
+    assert (right.laterality, left.laterality, right.view) == ("R", "L", "MLO")
+    assert right.leak_group == left.leak_group == right.exam
 
 
-def test_busi_frames_with_two_labels_are_left_out(busi):
-    names = {record.path.name for record in read_published(busi)}
-    assert "benign (2).png" not in names
-    assert "malignant (13).png" not in names
-    assert "malignant (2).png" in names
+def test_the_two_kinds_of_contrast_images_share_their_patients(tmp_path):
+    records = []
+    for name, kind, fold in (("cdd-cesm", "CM", 1), ("cdd-cesm-low-energy", "DM", 2)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / f"P1_L_{kind}_CC.jpg").write_bytes(b"")
+        (folder / "labels.csv").write_text(
+            f"image,label,patient,side,view,birads,density,fold\nP1_L_{kind}_CC.jpg,malignant,P1,L,CC,5,_,{fold}\n"
+        )
+        records += read_shared(folder)
+    assert records[0].leak_group == records[1].leak_group
+    assert leaking_groups(records) == ["cdd-cesm:P1"]
+    assert "density" not in records[0].attributes
+    assert (records[0].attributes["birads"], records[0].laterality, records[0].view) == ("5", "L", "CC")
+    with pytest.raises(DataError, match="would leak"):
+        read_collections([tmp_path / "cdd-cesm", tmp_path / "cdd-cesm-low-energy"])
 
 
-@pytest.fixture
-def busbra(tmp_path):
-    """BUS-BRA in its publisher's layout: ten patients with two images each."""
-    for name in ("Images", "Masks"):
-        (tmp_path / name).mkdir()
-    with (tmp_path / "bus_data.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["ID", "Case", "Histology", "Pathology", "BIRADS", "Device"])
-        for case in range(10):
-            for side in "lr":
-                identity = f"bus_{case:04d}-{side}"
-                pathology = "malignant" if case < 4 else "benign"
-                writer.writerow([identity, case, "cyst", pathology, "3", "GE Logiq 7"])
-                Image.fromarray(synthetic_image(height=60, width=80)).save(tmp_path / "Images" / f"{identity}.png")
-                mask = tmp_path / "Masks" / f"mask_{case:04d}-{side}.png"
-                Image.fromarray(np.zeros((60, 80), np.uint8)).save(mask)
-    return tmp_path
-
-
-def test_busbra_keeps_the_images_of_a_patient_together(busbra):
-    records = read_published(busbra)
-    assert len(records) == 20
-    folds = defaultdict(set)
-    for record in records:
-        folds[record.group].add(record.fold)
-        assert record.mask is not None
-        assert record.attributes["device"] == "GE Logiq 7"
-    assert len(folds) == 10
-    assert all(len(each) == 1 for each in folds.values())
-    assert Counter(record.label for record in records) == {"malignant": 8, "benign": 12}
-
-
-def test_a_folder_of_neither_layout_is_refused(tmp_path):
-    with pytest.raises(DataError, match="neither BUSI"):
-        read_published(tmp_path)
-
-
-def test_the_data_command_counts_and_reports_leaks(collection, capsys):
-    assert data_command.run(["check", str(collection)]) == 0
-    assert "clinic: benign 10, malignant 10, normal 0, groups 10" in capsys.readouterr().out
-    rewrite_rows(collection, lambda rows: rows[0].update(fold="3"))
-    assert data_command.run(["check", str(collection)]) == 1
-    assert "leak" in capsys.readouterr().err
-
-
-def test_the_real_collections_do_not_leak(shared):
-    records = read_collections([shared / "busi", shared / "busbra"])
-    assert Counter(record.source for record in records) == {"busi": 608, "busbra": 1500}
-    assert all(record.mask is not None for record in records)
+def test_the_real_collections_are_complete_and_their_groups_do_not_leak(shared):
+    sizes = {"busi": 608, "busbra": 1500, "mini-mias": 258, "cdd-cesm": 801, "cdd-cesm-low-energy": 260}
+    records = read_collections([shared / name for name in sizes])
+    assert Counter(record.source for record in records) == sizes
+    assert all(record.mask is not None for record in records if record.source not in ("mini-mias", "cdd-cesm"))
+    films = [record for record in records if record.source == "mini-mias"]
+    assert all(bool(film.abnormalities) == (film.label != "normal") for film in films)
+    assert sum(not each.located for film in films for each in film.abnormalities) == 4

@@ -13,8 +13,8 @@ from ml.bench import synthetic_image
 from ml.contract import LABELS, OutcomeState
 from ml.data.readers import read_collections
 from ml.data.records import FOLDS
+from ml.looks.recipe import TwoLookRecipe
 from ml.pipeline import analyse
-from ml.recipe import Recipe
 from ml.registry import altered_files, find_model
 from ml.runtime import load_folder
 
@@ -22,15 +22,19 @@ from ml.runtime import load_folder
 @pytest.fixture
 def run(collection, tmp_path):
     """A finished run of an untrained network: what `ml train` leaves, without the training."""
-    from ml.networks.mobilenet import build_classifier
-    from ml.train import save_network
+    from ml.looks.training import read_held_out
+    from ml.networks.two_looks import LOOKS, build_two_looks
+    from ml.runs import fold_split, save_network
 
     folder = tmp_path / "run"
-    recipe = Recipe(side=32, alpha=0.35)
+    recipe = TwoLookRecipe(side=32, alpha=0.35)
     records = read_collections([collection])
-    network = build_classifier(weights=None, side=32, alpha=0.35).full
+    network = build_two_looks(weights=None, side=32, alpha=0.35)
     for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
-        save_network(folder / name / "network.npz", network)
+        save_network(folder / name / "network.npz", network.full)
+    for fold in range(FOLDS):
+        split = fold_split(records, fold)
+        read_held_out(records, split=split, network=network, side=32, path=folder / split.name / "readings.npz")
     (folder / "learning-curves.png").write_bytes(b"a plot")
     described = {
         "command": "python -m ml train",
@@ -42,12 +46,15 @@ def run(collection, tmp_path):
     }
     (folder / "run.json").write_text(json.dumps(described))
     random = np.random.default_rng(0)
+    logits = [f"logit_{label}" for label in LABELS]
     with (folder / "out-of-fold.csv").open("w", newline="") as handle:
         writer = csv.writer(handle)
-        writer.writerow(["key", "source", "label", "group", "fold", "model", *(f"logit_{label}" for label in LABELS)])
+        writer.writerow(["key", "source", "label", "group", "fold", "model", "look", *logits])
         for record in records:
-            logits = random.normal(size=3) + 2 * np.eye(3)[record.label_index]
-            writer.writerow([record.key, record.source, record.label, record.leak_group, record.fold, "m", *logits])
+            for look in LOOKS:
+                values = random.normal(size=3) + 2 * np.eye(3)[record.label_index]
+                known = [record.key, record.source, record.label, record.leak_group, record.fold, "m", look]
+                writer.writerow([*known, *values])
     return folder
 
 

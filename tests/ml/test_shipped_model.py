@@ -12,7 +12,9 @@ import pytest
 from ml.card import comparison_rows, figure_text
 from ml.contract import LABELS, OutcomeState
 from ml.data.readers import read_collections
+from ml.evaluate import calibrate, cross_validation
 from ml.images import read_image
+from ml.logits import LogitTable, require_same_folds
 from ml.metrics import area_under_curve
 from ml.pipeline import analyse
 from ml.registry import altered_files
@@ -67,9 +69,66 @@ def test_the_card_states_the_evaluation_s_figures_and_the_goals_that_were_missed
 def test_the_page_on_models_states_the_same_figures_as_the_evaluation(evaluation):
     page = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
     rows = comparison_rows(evaluation)
-    assert len(rows) >= 7
+    assert len(rows) >= 9
     for row in rows:
         assert " | ".join(row) in page
+
+
+@pytest.fixture(scope="module")
+def out_of_fold(shipped):
+    """The shipped recipe's predictions of images that their network never saw."""
+    if "out-of-fold.csv" not in shipped.manifest["files"]:
+        pytest.skip(f"{shipped.name} {shipped.version} came without its out-of-fold predictions")
+    return LogitTable.read(shipped.folder / "out-of-fold.csv")
+
+
+def test_every_figure_of_the_evaluation_comes_out_of_the_predictions_beside_it(out_of_fold, evaluation):
+    again, _ = cross_validation(out_of_fold, resamples=2, looks=False)
+    for source, figures in evaluation["cross_validation"].items():
+        for name, figure in figures.items():
+            if isinstance(figure, dict) and "value" in figure:
+                assert again["cross_validation"][source][name]["value"] == figure["value"], (source, name)
+                assert again["cross_validation"][source][name]["n"] == figure["n"]
+    for name in ("shipped", "nested", "suspicion_by_set"):
+        assert again["calibration"][name] == evaluation["calibration"][name]
+
+
+def test_the_manifest_s_calibration_is_fitted_on_the_predictions_beside_it(out_of_fold, shipped):
+    assert calibrate(out_of_fold).as_dict() == shipped.manifest["calibration"]
+
+
+def test_the_predictions_are_those_of_the_shared_folds(out_of_fold, shared):
+    records = read_collections([shared / source for source in sorted(set(out_of_fold.sources))])
+    require_same_folds(out_of_fold, records)
+    assert len(out_of_fold.keys) == len(records)
+
+
+def test_the_calibration_error_stays_below_its_goal(out_of_fold, evaluation):
+    for source, figures in evaluation["cross_validation"].items():
+        assert figures["ece"]["value"] <= 0.05, source
+
+
+def test_uncertain_answers_are_worse_than_the_others_and_the_promise_is_kept(out_of_fold, evaluation):
+    for source, figures in evaluation["uncertain"]["sets"].items():
+        assert figures["accuracy_outside"]["value"] > figures["accuracy_inside"]["value"], source
+        assert figures["clearly_missed"]["low"] <= 0.10, source
+        assert figures["clearly_false"]["low"] <= 0.10, source
+
+
+def test_the_bands_hold_every_image_once(evaluation):
+    for source, steps in evaluation["calibration"].get("suspicion_by_set", {}).items():
+        assert sum(step["n"] for step in steps) == evaluation["cross_validation"][source]["accuracy"]["n"]
+        assert sum(step["share_of_cancers"] for step in steps) == pytest.approx(1, abs=1e-3)
+        assert [step["suspicion"] for step in steps] == list(range(1, 11))
+
+
+@pytest.mark.slow
+def test_maps_are_shown_only_as_the_checks_allow(shipped, evaluation):
+    from ml.explanations import explanation_entry
+
+    if "explanation" not in shipped.manifest:
+        pytest.skip(f"{shipped.name} {shipped.version} was released before maps were judged")
+    assert explanation_entry(evaluation["explanations"]) == shipped.manifest["explanation"]
 
 
 @pytest.mark.parametrize(
@@ -108,13 +167,20 @@ def test_graph_and_keras_twin_agree_on_the_images_of_the_release(evaluation):
     assert evaluation["parity"]["graph_against_keras_twin"] <= 1e-4
 
 
-def test_the_model_tells_malignant_from_benign_on_images_it_was_trained_on(shared, loaded):
-    records = read_collections([shared / "busi"])[::6]
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["busi", "busbra"])
+def test_the_shipped_graph_is_at_least_as_good_on_the_shared_images_as_its_folds_were(
+    shared, loaded, evaluation, source
+):
+    """The graph was trained on these images, so it may only be better than the lower bounds of unseen ones."""
+    records = read_collections([shared / source])[::8]
     outcomes = [analyse(read_image(record.path), loaded) for record in records]
     judged = [(record, each) for record, each in zip(records, outcomes, strict=True) if each.prediction]
-    assert all(each.state is OutcomeState.SUCCEEDED for _, each in judged)
+    refused = sum(each.state is OutcomeState.REJECTED for each in outcomes)
+    assert refused <= 0.05 * len(records)
     scores = np.array([each.prediction.probabilities["malignant"] for _, each in judged])
     positive = np.array([record.label == "malignant" for record, _ in judged])
-    assert area_under_curve(positive, scores) > 0.95
+    figures = evaluation["cross_validation"][source]
+    assert area_under_curve(positive, scores) >= figures["auc_malignant"]["low"]
     said = [LABELS.index(each.prediction.label) == record.label_index for record, each in judged]
-    assert np.mean(said) > 0.85
+    assert np.mean(said) >= figures["accuracy"]["low"]

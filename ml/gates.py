@@ -1,0 +1,435 @@
+"""Fit a model's novelty gate and measure all its gates, in one walk over the images.
+
+Everything that is fitted is measured on what it was not fitted on: good images by fits on the other folds and on the
+other collections, computed foreign images by fits that saw neither their kind nor (a second figure) their family, real
+foreign images and further good ones by the shipped reference, which never sees any of them. One thing is not out of
+fold: the embedding is the shipped network's, which was trained on the good images; the figures across collections and
+on further good images do not depend on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ml.data.records import ImageRecord
+from ml.foreign import FAMILY_OF, KINDS, make_foreign
+from ml.images import Letterbox, network_input, read_image, to_grey
+from ml.metrics import RESAMPLES
+from ml.novelty import (
+    CENTERS,
+    EMBEDDING_WEIGHT,
+    FALSE_REFUSALS,
+    Examples,
+    NoveltyReference,
+    appearance,
+    fit_expansion,
+    fit_novelty,
+)
+from ml.quality import QualityLimits, run_checks
+from ml.refusals import SPOILERS, grouped_rate, images_in, spoilt_sample, wilson_rate
+from ml.runtime import TWO_LOOKS, LoadedModel
+
+MADE_EACH = 60
+"""Computed images of each foreign kind."""
+
+SPOILT = 100
+"""Good images that each spoiler is tried on."""
+
+LEFT_OUT_TOGETHER = 8
+"""Kinds are left out in this many turns, so a kind is judged by a fit that saw neither it nor a few others."""
+
+_NEIGHBOURS = 10
+_MAHALANOBIS_AXES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the gates saw of some images.
+
+    Attributes:
+        examples: N rows; those of images that a quality check refused may be zeros, since no network runs on them.
+        failed: the quality checks that each image failed.
+        groups: of each image, for the bootstrap.
+    """
+
+    examples: Examples
+    failed: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...]
+
+    @property
+    def spoilt(self) -> NDArray[np.bool_]:
+        """Which images a quality check refuses."""
+        return np.array([bool(names) for names in self.failed], bool)
+
+    def refused(self, scores: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+        """Which images any gate refuses."""
+        return self.spoilt | ~(scores >= threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All images of a study, as the gates saw them.
+
+    Attributes:
+        good: the labelled images, in the records' order; ``sources`` and ``folds`` are theirs.
+        views: good images as another scanner might have exported them, one of each.
+        made: computed foreign images; ``kinds`` are theirs.
+        spoilt: good images spoilt, by spoiler.
+        other: real images of other kinds, by folder.
+        accepted: further good images that nothing is fitted on, by folder.
+    """
+
+    good: Seen
+    sources: tuple[str, ...]
+    folds: NDArray[np.intp]
+    views: Seen
+    made: Seen
+    kinds: tuple[str, ...]
+    spoilt: Mapping[str, Seen]
+    other: Mapping[str, Seen]
+    accepted: Mapping[str, Seen]
+
+
+class Onlooker:
+    """Looks at images as the pipeline does up to its gates."""
+
+    def __init__(self, model: LoadedModel, *, limits: QualityLimits) -> None:
+        self._model, self._limits = model, limits
+        run = model.look if model.kind == TWO_LOOKS else model.forward
+        self._embed: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda pixels: run(pixels).embedding
+        self._blank = self._embed(network_input(np.zeros((model.side, model.side), np.uint8))) * 0
+
+    def see(self, images: Iterable[tuple[str, NDArray[np.uint8]]], *, always: bool = False) -> Seen:
+        """Look at (group, image) pairs; with ``always`` the network runs on refused images too."""
+        embeddings, looks, failed, groups = [], [], [], []
+        for group, image in images:
+            letterbox = Letterbox.fit(height=image.shape[0], width=image.shape[1], side=self._model.side)
+            canvas = letterbox.place(to_grey(image))
+            inner = np.ascontiguousarray(letterbox.crop(canvas))
+            quality = run_checks(image, inner, limits=self._limits)
+            run = always or quality.passed
+            embeddings.append(self._embed(network_input(canvas)).copy() if run else self._blank)
+            looks.append(appearance(inner))
+            failed.append(tuple(check.name for check in quality.checks if not check.passed))
+            groups.append(group)
+        return Seen(Examples(np.stack(embeddings), np.stack(looks)), tuple(failed), tuple(groups))
+
+
+def gather(
+    records: Sequence[ImageRecord],
+    model: LoadedModel,
+    *,
+    limits: QualityLimits | None = None,
+    foreign: Sequence[Path] = (),
+    accepted: Sequence[Path] = (),
+    made_each: int = MADE_EACH,
+    spoilt: int = SPOILT,
+    seed: int = 0,
+) -> Material:
+    """Carry every image once through the model; about 100 images a second.
+
+    Args:
+        records: good images, of the collections the model was developed on.
+        model: the model whose gate is fitted.
+        limits: quality limits; by default the model's.
+        foreign: folders of real images of other kinds.
+        accepted: folders of good images of other origin.
+        made_each: computed images of each foreign kind.
+        spoilt: good images for each spoiler.
+        seed: of everything drawn at random.
+
+    Raises:
+        ValueError: a folder holds no images.
+    """
+    onlooker = Onlooker(model, limits=limits or model.limits)
+    folders: list[dict[str, Seen]] = []
+    for named in (foreign, accepted):
+        seen = {}
+        for folder in named:
+            paths = images_in(folder)
+            if not paths:
+                raise ValueError(f"{folder} holds no images.")
+            seen[folder.name] = onlooker.see((path.name, read_image(path)) for path in paths)
+        folders.append(seen)
+
+    def views() -> Iterable[tuple[str, NDArray[np.uint8]]]:
+        for number, record in enumerate(tqdm(records, desc="views")):
+            random = np.random.default_rng([seed, number])
+            yield record.leak_group, as_exported_elsewhere(to_grey(read_image(record.path)), random)
+
+    kinds = tuple(kind for kind in KINDS for _ in range(made_each))
+    made = ((f"{kind} {number}", make_foreign(kind, seed=number)) for kind in KINDS for number in range(made_each))
+    sample = [(record.leak_group, to_grey(read_image(record.path))) for record in spoilt_sample(records, count=spoilt)]
+
+    def spoil(name: str) -> Iterable[tuple[str, NDArray[np.uint8]]]:
+        random = np.random.default_rng(seed)
+        return ((group, SPOILERS[name](image, random)) for group, image in sample)
+
+    return Material(
+        good=onlooker.see(
+            ((record.leak_group, read_image(record.path)) for record in tqdm(records, desc="good images")), always=True
+        ),
+        sources=tuple(record.source for record in records),
+        folds=np.array([record.fold for record in records]),
+        views=onlooker.see(views(), always=True),
+        made=onlooker.see(tqdm(made, total=len(kinds), desc="foreign kinds"), always=True),
+        kinds=kinds,
+        spoilt={name: onlooker.see(spoil(name)) for name in SPOILERS},
+        other=folders[0],
+        accepted=folders[1],
+    )
+
+
+def fit_and_study(
+    material: Material,
+    *,
+    resamples: int = RESAMPLES,
+    false_refusals: float = FALSE_REFUSALS,
+    embedding_weight: float = EMBEDDING_WEIGHT,
+    seed: int = 0,
+) -> tuple[NoveltyReference, dict[str, Any]]:
+    """The reference to ship, and all figures about the gates.
+
+    Returns:
+        the reference, and for ``evaluation.json``: ``false_refusals`` (by collection, out of fold), ``by_check`` (share
+        of good images that each check refuses), ``across_sets``, ``accepted_elsewhere``, ``spoilt_images``,
+        ``made_images`` (by kind, the kind left out of the fit), ``made_families`` (the family left out),
+        ``other_images``, ``distances`` (what distances in the embedding alone would refuse) and ``novelty``.
+    """
+    good, made, named = material.good, material.made, np.asarray(material.sources)
+    reference, scores = fit_novelty(
+        good.examples,
+        made.examples,
+        sources=material.sources,
+        folds=material.folds,
+        views=material.views.examples,
+        view_folds=material.folds,
+        false_refusals=false_refusals,
+        embedding_weight=embedding_weight,
+        seed=seed,
+    )
+    threshold = reference.threshold
+
+    def fit(known: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> NoveltyReference:
+        both = Examples.joined([good.examples.take(known), material.views.examples.take(known)])
+        return fit_expansion(both, made.examples.take(foreign), embedding_weight=embedding_weight, seed=seed)
+
+    refused = good.refused(scores, threshold)
+    false, across, by_check = {}, {}, {}
+    every_kind = np.ones(len(material.kinds), bool)
+    names = sorted(set(material.sources))
+    for name in names:
+        own = named == name
+        groups = [good.groups[row] for row in np.flatnonzero(own)]
+        false[name] = grouped_rate(refused[own].astype(float), groups, resamples=resamples)
+        by_check[name] = _by_check(good, own, novelty=scores < threshold)
+        if len(names) > 1:
+            unseen = fit(~own, every_kind).scores(good.examples)
+            across[f"{name}, fitted without it"] = grouped_rate(
+                good.refused(unseen, threshold)[own].astype(float), groups, resamples=resamples
+            )
+    kind = np.asarray(material.kinds)
+    turns = {each: number % LEFT_OUT_TOGETHER for number, each in enumerate(dict.fromkeys(material.kinds))}
+    by_kind = _left_out(material, np.array([turns[each] for each in material.kinds]), fit, threshold)
+    family = np.array([FAMILY_OF[each] for each in material.kinds])
+    by_family = _left_out(material, family, fit, threshold)
+
+    def shipped(seen: Seen) -> dict[str, Any]:
+        values = seen.refused(reference.scores(seen.examples), threshold).astype(float)
+        return grouped_rate(values, seen.groups, resamples=resamples)
+
+    figures = {
+        "false_refusals": false,
+        "by_check": by_check,
+        "across_sets": across,
+        "accepted_elsewhere": {name: shipped(seen) for name, seen in material.accepted.items()},
+        "spoilt_images": {name: shipped(seen) for name, seen in material.spoilt.items()},
+        "made_images": {each: wilson_rate(by_kind[kind == each]) for each in dict.fromkeys(material.kinds)},
+        "made_families": {each: wilson_rate(by_family[family == each]) for each in dict.fromkeys(family.tolist())},
+        "all_made_images": wilson_rate(by_kind),
+        "other_images": {name: shipped(seen) for name, seen in material.other.items()},
+        "distances": study_distances(material, reference, scores, false_refusals=false_refusals),
+        "novelty": {
+            "threshold": threshold,
+            "false_refusals_aimed_at": false_refusals,
+            "embedding_weight": embedding_weight,
+            "reference_images": min(CENTERS, len(reference.weights)),
+            "made_of_each_kind": len(material.kinds) // len(turns),
+        },
+    }
+    return reference, figures
+
+
+def _left_out(
+    material: Material,
+    turn: NDArray[Any],
+    fit: Callable[[NDArray[np.bool_], NDArray[np.bool_]], NoveltyReference],
+    threshold: float,
+) -> NDArray[np.bool_]:
+    """Which computed images are refused when those of their own turn were not fitted on."""
+    everyone = np.ones(len(material.good.groups), bool)
+    refused = np.zeros(len(turn), bool)
+    for each in np.unique(turn):
+        own = turn == each
+        scores = fit(everyone, ~own).scores(material.made.examples)
+        refused[own] = material.made.refused(scores, threshold)[own]
+    return refused
+
+
+def _by_check(seen: Seen, rows: NDArray[np.bool_], *, novelty: NDArray[np.bool_]) -> dict[str, float]:
+    """Share of images that each check refuses; checks that refuse none are left out."""
+    counts: dict[str, int] = {"novelty": int(novelty[rows].sum())}
+    for row in np.flatnonzero(rows):
+        for name in seen.failed[row]:
+            counts[name] = counts.get(name, 0) + 1
+    return {name: round(count / int(rows.sum()), 4) for name, count in sorted(counts.items()) if count}
+
+
+def study_distances(
+    material: Material,
+    reference: NoveltyReference,
+    scores: NDArray[np.float64],
+    *,
+    false_refusals: float,
+) -> dict[str, dict[str, float]]:
+    """What the shipped score and what distances in the embedding alone refuse, quality checks aside.
+
+    Each method's limit refuses the same share of good images out of fold, in the collection that fares worst.
+
+    Returns:
+        by method the share refused of the computed images and of each folder of other kinds. For the shipped score the
+        computed images are those it was fitted on; ``made_images`` has the figures with the kind left out.
+    """
+    named = np.asarray(material.sources)
+    embeddings = material.good.examples.embeddings
+    methods: dict[str, Callable[[NDArray[np.float32]], Callable[[NDArray[np.float32]], NDArray[np.float64]]]] = {
+        "Mahalanobis distance": _mahalanobis,
+        "distance to the 10th neighbour": _neighbour_distance,
+    }
+    figures: dict[str, dict[str, float]] = {}
+    for title, method in methods.items():
+        held_out = np.zeros(len(embeddings))
+        for fold in np.unique(material.folds):
+            own = material.folds == fold
+            held_out[own] = method(embeddings[~own])(embeddings[own])
+        limit = max(float(np.quantile(held_out[named == name], 1 - false_refusals)) for name in np.unique(named))
+        measure = method(embeddings)
+        figures[title] = {
+            name: round(float((measure(seen.examples.embeddings) > limit).mean()), 4)
+            for name, seen in {"computed images": material.made, **_ran(material.other)}.items()
+        }
+    figures["shipped score"] = {
+        name: round(float((reference.scores(seen.examples) < reference.threshold).mean()), 4)
+        for name, seen in {"computed images": material.made, **_ran(material.other)}.items()
+    }
+    return figures
+
+
+def _ran(folders: Mapping[str, Seen]) -> dict[str, Seen]:
+    """The images of each folder on which the network ran; folders without any are left out."""
+    kept = {}
+    for name, seen in folders.items():
+        rows = np.flatnonzero(~seen.spoilt)
+        if len(rows):
+            chosen = tuple(seen.groups[row] for row in rows)
+            kept[name] = Seen(seen.examples.take(rows), tuple(() for _ in rows), chosen)
+    return kept
+
+
+def _mahalanobis(known: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """Distance from the mean along the leading axes (Lee et al. 2018, one Gaussian)."""
+    mean = known.mean(axis=0)
+    variances, vectors = np.linalg.eigh(np.cov(known - mean, rowvar=False))
+    axes = vectors[:, -_MAHALANOBIS_AXES:] / np.sqrt(np.maximum(variances[-_MAHALANOBIS_AXES:], 1e-12))
+    return lambda embeddings: np.asarray((((embeddings - mean) @ axes) ** 2).sum(axis=1))
+
+
+def _neighbour_distance(known: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """Cosine distance to the k-th nearest good image (Sun et al. 2022)."""
+    unit = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
+
+    def measure(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        rank = min(_NEIGHBOURS, len(unit)) - 1
+        return np.asarray(np.partition(1 - directions @ unit.T, rank, axis=1)[:, rank], np.float64)
+
+    return measure
+
+
+def as_exported_elsewhere(grey: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """A frame as another scanner, preset or export might give it: cropped, regained, rescaled, framed, compressed.
+
+    Args:
+        grey: uint8 (H, W).
+        random: source of all randomness.
+
+    Returns:
+        uint8 of another size.
+    """
+    image = _recropped(grey, random).astype(np.float32)
+    if random.random() < 0.7:
+        image = 255 * (image / 255) ** np.float32(random.uniform(0.65, 1.5)) * np.float32(random.uniform(0.7, 1.25))
+    if random.random() < 0.3:
+        image = image + np.float32(random.uniform(0, 25)) * (1 - image / 255)
+    if random.random() < 0.5:
+        image = image[:, ::-1]
+    if random.random() < 0.4:
+        zoom = random.uniform(0.5, 1.6)
+        how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+        image = cv2.resize(np.ascontiguousarray(image), None, fx=zoom, fy=zoom, interpolation=how)
+    if random.random() < 0.25:
+        image = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.2))
+    if random.random() < 0.25:
+        image = image + random.normal(0, random.uniform(1, 6), image.shape).astype(np.float32)
+    exported = np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8))
+    if random.random() < 0.5:
+        exported = _framed(exported, random)
+    if random.random() < 0.4:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(40, 95))]
+        exported = np.asarray(cv2.imdecode(cv2.imencode(".jpg", exported, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8)
+    return exported
+
+
+def _recropped(grey: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Another field of view: less depth or width, another aspect."""
+    if random.random() > 0.6:
+        return grey
+    height, width = grey.shape
+    part, aspect = random.uniform(0.55, 1), random.uniform(0.8, 1.25) ** 0.5
+    tall, wide = min(height, int(height * part * aspect)), min(width, int(width * part / aspect))
+    top = int(random.integers(0, height - tall + 1)) if random.random() < 0.5 else 0
+    left = int(random.integers(0, width - wide + 1))
+    return grey[top : top + tall, left : left + wide]
+
+
+def _framed(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Black margins with the scanner's ruler and a few words."""
+    height, width = image.shape
+    margins = [
+        int(random.uniform(0, 0.16) * side) * int(random.random() < 0.6) for side in (height, height, width, width)
+    ]
+    top, bottom, left, right = margins
+    ground = int(random.choice([0, 0, 0, 10, 30]))
+    framed = np.asarray(cv2.copyMakeBorder(image, *margins, cv2.BORDER_CONSTANT, value=ground), np.uint8)
+    tall, wide = framed.shape
+    step = int(random.integers(12, 40))
+    if random.random() < 0.7:
+        for row in range(top, tall - bottom, step):
+            cv2.line(framed, (max(1, left // 2), row), (max(1, left // 2) + 4, row), 200, 1)
+    if random.random() < 0.35:
+        for column in range(left, wide - right, step):
+            cv2.line(framed, (column, tall - 3), (column, tall - 1), 200, 1)
+    for _ in range(int(random.integers(0, 4))):
+        words = "".join(random.choice(list("ABCDEGLR 0123456789.cmHz"), int(random.integers(2, 12))))
+        place = (int(random.integers(0, max(1, wide - 60))), int(random.integers(10, tall)))
+        scale = random.uniform(0.3, 0.6)
+        cv2.putText(framed, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, int(random.integers(150, 255)), 1)
+    return framed

@@ -1,0 +1,244 @@
+"""The pages of models: what they are, how they were measured, and what an administrator decides about them."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import AuditEvent
+from diagnosis import inference
+from diagnosis.actions import register_models
+from diagnosis.model_card import rendered
+from diagnosis.models import ModalitySetting, ModelVersion
+from tests.fixture_results import succeeded
+
+
+@pytest.fixture
+def shipped(db) -> ModelVersion:
+    """The ultrasound model that comes with the site, in use."""
+    rows = register_models(found=inference.installed())
+    return next(row for row in rows if row.modality == "US" and row.active)
+
+
+@pytest.fixture
+def trial(db, monkeypatch) -> ModelVersion:
+    """A research model for mammograms whose files are sound."""
+    monkeypatch.setattr(inference, "altered_files", lambda name, version, *, sha256: [])
+    return ModelVersion.objects.create(
+        name="mg-trial", version="0.1.0", modality="MG", status="research", sha256="cd" * 32
+    )
+
+
+def page(client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    return unescape(response.content.decode()).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def card_of(model: ModelVersion) -> str:
+    return reverse("model-card", args=[model.name, model.version])
+
+
+# The card
+
+
+def test_the_card_is_a_page_with_tables_headings_and_plots(client, rachel, shipped):
+    client.force_login(rachel)
+    html = page(client, card_of(shipped))
+    assert "<table>" in html
+    assert "| --- |" not in html
+    assert "<h3>Training data</h3>" in html
+    assert html.count("<h1") == 1
+    assert shipped.sha256 in html
+    assert re.search(rf'<img src="{re.escape(card_of(shipped))}[a-z-]+\.png"', html)
+
+
+def test_its_figures_carry_their_interval_and_number_of_images(client, rachel, shipped):
+    client.force_login(rachel)
+    html = re.sub(r"<[^>]+>", "", page(client, card_of(shipped)))
+    assert re.search(r"AUC, malignant against the rest\s*0\.\d{3} \(0\.\d{3} to 0\.\d{3}\), n = \d+", html)
+
+
+def test_the_plots_of_the_manifest_are_sent_and_nothing_else_of_the_folder(client, fetch, rachel, shipped):
+    client.force_login(rachel)
+    name = next(iter(inference.plots(shipped.name, shipped.version))).removesuffix(".png")
+    answer = fetch(client, reverse("model-plot", args=[shipped.name, shipped.version, name]))
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
+    assert answer.whole.startswith(b"\x89PNG")
+    for other in ("manifest", "model", "nothing"):
+        assert client.get(reverse("model-plot", args=[shipped.name, shipped.version, other])).status_code == 404
+    assert client.get(f"{card_of(shipped)}..%2Froc.png").status_code == 404
+
+
+def test_html_in_a_card_is_shown_not_run():
+    html = rendered("# A\n\n<script>alert(1)</script>\n\n[x](javascript:alert(1)) [y](evaluation.json)", pictures={})
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "href" not in html
+    assert "<h1" not in html
+
+
+def test_a_picture_from_elsewhere_is_a_word_only():
+    html = rendered("![far](https://example.org/a.png) ![ROC](roc.png)", pictures={"roc.png": "/models/x/1/roc.png"})
+    assert "example.org" not in html
+    assert "far" in html
+    assert 'src="/models/x/1/roc.png"' in html
+    assert 'alt="ROC"' in html
+
+
+def test_a_wide_table_scrolls_by_itself_and_can_be_reached_by_keyboard():
+    html = rendered('| a "b" | c |\n| --- | --- |\n| 1 | 2 |\n', pictures={})
+    assert '<div class="card-table" tabindex="0" role="region" aria-label="Table: a &quot;b&quot;, c">' in html
+
+
+def test_a_card_that_is_gone_says_so(client, rachel, trial):
+    client.force_login(rachel)
+    html = page(client, card_of(trial))
+    assert "The card is not installed" in html
+
+
+# A research model, switched on and off
+
+
+def choose(client, model: ModelVersion, reason: str = "Trial of the board, 14 Nov"):
+    return client.post(reverse("model-choose", args=[model.name, model.version]), {"reason": reason}, follow=True)
+
+
+def active() -> set[str]:
+    return set(ModelVersion.objects.filter(active=True).values_list("name", flat=True))
+
+
+def test_an_administrator_has_a_research_model_used_and_stops_it_with_a_ledger_row_each(client, adam, trial):
+    client.force_login(adam)
+    html = choose(client, trial).content.decode()
+    assert active() == {"mg-trial"}
+    assert "Trial of the board, 14 Nov" in html
+    event = AuditEvent.objects.get(action="model.activated")
+    assert (event.actor, event.details) == (adam, {"status": "research", "reason": "Trial of the board, 14 Nov"})
+
+    client.post(reverse("model-stop", args=[trial.name, trial.version]))
+    assert active() == set()
+    assert AuditEvent.objects.get(action="model.retired").actor == adam
+
+
+def test_without_a_reason_nothing_changes(client, adam, trial):
+    client.force_login(adam)
+    for reason in ("", "   "):
+        assert "Say why" in choose(client, trial, reason).content.decode()
+    assert active() == set()
+
+
+@pytest.mark.parametrize("who", ["rachel", "ivan", "petra"])
+def test_nobody_else_decides_about_models(client, request, trial, who):
+    client.force_login(request.getfixturevalue(who))
+    assert choose(client, trial).status_code == 404
+    assert client.post(reverse("model-stop", args=[trial.name, trial.version])).status_code == 404
+    assert client.post(reverse("model-prevalence", args=["US"]), {"percent": "8"}).status_code == 404
+    assert active() == set()
+    assert not ModalitySetting.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["rachel", "ivan"])
+def test_who_may_not_decide_sees_no_button(client, request, shipped, trial, who):
+    client.force_login(request.getfixturevalue(who))
+    assert "Use this research model" not in page(client, card_of(trial))
+    assert "examined here" not in page(client, reverse("model-list"))
+
+
+def test_a_research_model_does_not_take_the_place_of_a_released_one(client, adam, shipped, trial):
+    rival = ModelVersion.objects.create(
+        name="us-trial", version="9.0.0", modality="US", status="research", sha256="ef" * 32
+    )
+    client.force_login(adam)
+    assert "a released model, reads these images" in page(client, card_of(rival))
+    assert "does not take its place" in choose(client, rival).content.decode()
+    assert active() == {shipped.name}
+
+
+def test_another_released_version_takes_over_when_it_is_chosen(client, adam, shipped, trial):
+    newer = ModelVersion.objects.create(
+        name=shipped.name, version="9.0.0", modality="US", status="released", sha256="ef" * 32
+    )
+    client.force_login(adam)
+    choose(client, newer)
+    assert list(ModelVersion.objects.filter(active=True).values_list("version", flat=True)) == ["9.0.0"]
+
+
+def test_a_model_whose_files_were_altered_is_not_taken(client, adam, trial, monkeypatch):
+    monkeypatch.setattr(inference, "altered_files", lambda name, version, *, sha256: ["model.tflite differs"])
+    client.force_login(adam)
+    assert "missing or were altered" in choose(client, trial).content.decode()
+    assert active() == set()
+
+
+def test_a_released_model_that_arrives_takes_over_from_research(client, adam, trial):
+    client.force_login(adam)
+    choose(client, trial)
+    released = ModelVersion(name="mg-good", version="1.0.0", modality="MG", status="released", sha256="ab" * 32)
+    register_models(found=[released, ModelVersion(name="mg-trial", version="0.1.0", modality="MG", status="research")])
+    assert active() == {"mg-good"}
+    assert ModelVersion.objects.get(name="mg-trial").chosen_because == ""
+
+
+def test_a_modality_without_a_released_model_says_so_and_that_research_waits(client, rachel, trial):
+    client.force_login(rachel)
+    html = page(client, reverse("model-list"))
+    assert "No released model." in html
+    assert "A research model is installed; an administrator can have it used from its page." in html
+
+
+# The site's own prevalence
+
+
+def keep(client, percent: str, modality: str = "US"):
+    return client.post(reverse("model-prevalence", args=[modality]), {"percent": percent}, follow=True)
+
+
+def test_the_prevalence_is_kept_with_who_and_what_it_was(client, adam, shipped):
+    client.force_login(adam)
+    keep(client, "8")
+    html = page(client, reverse("model-list"))
+    assert '<strong class="number">8 %</strong>, this site' in html
+    keep(client, "0.5")
+    assert ModalitySetting.objects.get(modality="US").prevalence == pytest.approx(0.005)
+    last = AuditEvent.objects.filter(action="prevalence.changed").latest("pk")
+    assert (last.actor, last.details) == (adam, {"modality": "US", "before": 0.08, "after": 0.005})
+
+
+def test_an_empty_field_goes_back_to_the_models_own(client, adam, shipped):
+    client.force_login(adam)
+    keep(client, "8")
+    keep(client, "")
+    assert ModalitySetting.objects.get(modality="US").prevalence is None
+
+
+@pytest.mark.parametrize("percent", ["0", "0.05", "91", "-3", "eight", "nan", "1e400"])
+def test_a_prevalence_out_of_range_is_refused(client, adam, shipped, percent):
+    client.force_login(adam)
+    assert "from 0.1 to 90 percent" in keep(client, percent).content.decode()
+    assert not ModalitySetting.objects.exists()
+
+
+def test_a_modality_that_does_not_exist_is_404(client, adam, db):
+    client.force_login(adam)
+    assert client.post(reverse("model-prevalence", args=["CT"]), {"percent": "8"}).status_code == 404
+
+
+def test_results_that_exist_do_not_change(client, adam, rachel, study, shipped):
+    before = succeeded(study=study, by=rachel)
+    client.force_login(adam)
+    keep(client, "8")
+    told = (before.probability_malignant, before.suspicion, before.prevalence)
+    before.refresh_from_db()
+    assert (before.probability_malignant, before.suspicion, before.prevalence) == told
+
+
+def test_the_artefacts_folder_is_where_the_plots_come_from(shipped):
+    for path, digest in inference.plots(shipped.name, shipped.version).values():
+        assert isinstance(path, Path)
+        assert path.is_file()
+        assert len(digest) == 64
