@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -224,6 +224,45 @@ def _outcome_of(analysis: Analysis) -> Outcome:
         ),
         marks=tuple(Mark(**mark) for mark in analysis.marks),
     )
+
+
+RECENT_IMAGES = 500
+"""How many of a model's latest images are compared with those it was measured on: a few weeks of a busy clinic."""
+
+
+def drift(model: ModelVersion, reference: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare what a model met and said here of late with the images it was measured on.
+
+    Args:
+        model: whose analyses are looked at; what it said before any re-basing to the site's prevalence.
+        reference: ``monitoring`` of the model's ``evaluation.json``.
+
+    Returns:
+        ``state`` (``too few images``, ``stable``, ``watch``, ``shifted``) and ``quantities``, a list of dicts with
+        ``name``, ``state``, ``n``, ``median``, ``reference_median``, ``stability_index``, ``gap`` and others.
+
+    Raises:
+        ModelError: ``model_invalid`` when the reference is not what the library writes.
+    """
+    from ml.monitoring import drift_report
+
+    analyses = Analysis.objects.filter(model_name=model.name, model_version=model.version)
+    recent: dict[str, list[float]] = {}
+    rows = analyses.order_by("-queued_at").values_list("quality", "own_probabilities", "probability_malignant")
+    for checks, own, malignant in rows[:RECENT_IMAGES]:
+        for check in checks:
+            recent.setdefault(check["name"], []).append(check["value"])
+        score = own["malignant"] if own else malignant
+        if score is not None:
+            recent.setdefault("probability_malignant", []).append(score)
+    try:
+        return drift_report(reference, recent).as_dict()
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            "model_invalid",
+            f"The reference for monitoring of {model} cannot be read ({error}).",
+            remedy="Restore the folder from the release.",
+        ) from error
 
 
 def training_shares(name: str, version: str) -> Mapping[str, float] | None:

@@ -81,6 +81,39 @@ SOURCE_WORDS = {
 }
 
 
+QUANTITY_WORDS = {"probability_malignant": "Probability of malignancy", "confidence": "Confidence"}
+DRIFT_WORDS = {
+    "too few images": "not enough images yet",
+    "stable": "as when it was measured",
+    "watch": "moving a little",
+    "shifted": "has moved",
+}
+DRIFT_MEANING = {
+    "too few images": "Not enough images have been analysed here to compare them with those the model was measured on. "
+    "Fifty are needed.",
+    "stable": "The images and scores here are like those the model was measured on. That is no proof that its results "
+    "are right.",
+    "watch": "Something differs a little from the images the model was measured on. Look again when more images are "
+    "there.",
+    "shifted": "The images or scores here differ from those the model was measured on, so its figures may not hold. "
+    "Compare recent results with the final diagnoses, and ask whether a scanner, a preset or the patients changed.",
+}
+"""What the comparison of late images with the model's own found, by its state; in a word, and with what to do."""
+
+
+def drift_words(state: str) -> str:
+    return DRIFT_WORDS.get(state, state)
+
+
+def drift_meaning(state: str) -> str:
+    return DRIFT_MEANING.get(state, "")
+
+
+def quantity_words(name: str) -> str:
+    """A quantity that is watched: a score, or one of the checks."""
+    return QUANTITY_WORDS.get(name) or check_words(name)
+
+
 def label_words(label: str) -> str:
     return LABEL_WORDS.get(label, label)
 

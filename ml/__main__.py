@@ -25,7 +25,7 @@ COMMANDS = {
     "bench": "time the pipeline against its alternatives",
     "gates": "fit the novelty gate to a model and measure all its gates",
     "verify": "check the installed models file by file",
-    "data": "check a labelled collection for leaks",
+    "data": "list, fetch and check labelled collections",
     "ablate": "measure what each preprocessing step brings",
     "baselines": "cross-validate classical classifiers and frozen features",
     "paper": "run the published recipe, leaky and leak-safe",

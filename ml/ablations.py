@@ -55,6 +55,9 @@ tissue only, and so give them away."""
 STRETCH = "stretch"
 """The whole image squeezed to a square, as the publications do, instead of letterboxed."""
 
+STEP_NAMES = tuple(dict.fromkeys([*ULTRASOUND, STRETCH, *MAMMOGRAM]))
+"""Every variant that can be asked for."""
+
 
 Variants = Iterator[tuple[str, NDArray[np.float32]]]
 """Name and features (N, K) of each variant."""

@@ -67,12 +67,24 @@ def write_card(path: Path, *, manifest: Mapping[str, Any], evaluation: Mapping[s
         cross_set_section(evaluation),
         subgroups_section(evaluation),
         explanations_section(evaluation, entry=manifest.get("explanation")),
+        _examples(path.parent),
         _refusals(evaluation),
         _similar(evaluation),
         _limits(manifest),
         _files(manifest, evaluation),
     )
     write_text(path, "\n\n".join(section.strip() for section in sections if section.strip()) + "\n")
+
+
+def _examples(folder: Path) -> str:
+    """The plot of the best and worst maps, where the release drew one."""
+    if not (folder / "example-maps.png").is_file():
+        return ""
+    return (
+        "The four best and the four worst maps, each with the lesion's outline and without the research image under "
+        "it; *lift* is the share of the map's energy inside the lesion over the lesion's share of the image.\n\n"
+        "![Best and worst maps](example-maps.png)"
+    )
 
 
 def _head(manifest: Mapping[str, Any]) -> str:

@@ -36,8 +36,10 @@ MOST_ALIKE = 0.5
 SHUFFLES = 5
 """Independent shuffles of each stage; one alone may correlate by chance, since it is the same for every image."""
 
+OCCLUDED_IMAGES = 24
+"""Images of each set and label on which occlusion is measured: each takes fifty forward passes."""
+
 _RANDOMISED_IMAGES = 60
-_OCCLUDED_IMAGES = 24
 _EXAMPLES = 4
 
 METHODS = ("drawn", "grad_cam", "grad_cam_plus_plus", "occlusion")
@@ -51,6 +53,8 @@ def study_explanations(
     resamples: int = RESAMPLES,
     seed: int = 0,
     plots: Path | None = None,
+    occluded_images: int = OCCLUDED_IMAGES,
+    shuffles: int = SHUFFLES,
 ) -> dict[str, Any]:
     """Pointing game and energy of every lesion image under the fold's network that never saw it; randomisation check.
 
@@ -63,12 +67,14 @@ def study_explanations(
         resamples: of the bootstrap.
         seed: of the randomisation check.
         plots: receives ``example-maps.png``.
+        occluded_images: of each set and label, about; 0 leaves occlusion out.
+        shuffles: of each stage of the randomisation check.
     """
     used: list[ImageRecord] = []
     rows: list[dict[str, float]] = []
     examples: list[MapExample] = []
     randomised: dict[str, Any] = {}
-    occluded = _first_of_each(records, limit=_OCCLUDED_IMAGES)
+    occluded = _first_of_each(records, limit=occluded_images)
     for fold in range(FOLDS):
         held_out = [each for each in records if each.fold == fold and each.mask is not None and each.label != "normal"]
         if not held_out:
@@ -79,7 +85,7 @@ def study_explanations(
         drawn = iter(explainer.image_maps(held_out)) if explainer.image_maps else None
         if not randomised:
             sample = held_out[:: max(1, len(held_out) // _RANDOMISED_IMAGES)][:_RANDOMISED_IMAGES]
-            randomised = randomisation(explainer, sample, seed=seed)
+            randomised = randomisation(explainer, sample, seed=seed, shuffles=shuffles)
         for index, record in enumerate(held_out):
             inside, letterbox = _lesion(record, side=explainer.side)
             portal = next(drawn)[record.label] if drawn else None
@@ -124,15 +130,13 @@ def explanation_entry(study: Mapping[str, Any]) -> dict[str, Any]:
             "shown": False,
             "reason": "No image with a lesion mask was there to check the map.",
         }
-    figures = [
-        (name, game, each[f"{game}_ratio"]) for name, each in study["sets"].items() for game in ("pointing", "energy")
+    games = [(name, game, each) for name, each in study["sets"].items() for game in ("pointing", "energy")]
+    weak = [f"{name} ({game})" for name, game, each in games if not _beats_centre(each, game, study["least_ratio"])]
+    short = [
+        f"{name} ({game} {each[f'{game}_ratio']['value']:.2f})"
+        for name, game, each in games
+        if each[f"{game}_ratio"]["value"] is not None and each[f"{game}_ratio"]["value"] < study["goal_ratio"]
     ]
-    weak = [
-        f"{name} ({game})"
-        for name, game, ratio in figures
-        if ratio["low"] is None or not ratio["low"] > study["least_ratio"]
-    ]
-    short = [f"{name} ({game} {ratio['value']:.2f})" for name, game, ratio in figures if _short(ratio, study)]
     if not checked["passed"]:
         reason = "The map of a network with shuffled weights looks much the same: it does not show what was learnt."
     elif weak:
@@ -187,8 +191,12 @@ def randomisation(
     }
 
 
-def _short(ratio: Mapping[str, Any], study: Mapping[str, Any]) -> bool:
-    return ratio["value"] is None or ratio["value"] < study["goal_ratio"]
+def _beats_centre(figures: Mapping[str, Any], game: str, least: float) -> bool:
+    """Whether the ratio to the centre prior is surely above ``least``; where that prior never hits, any hit is."""
+    low = figures[f"{game}_ratio"]["low"]
+    if figures[f"{game}_ratio"]["value"] is None or low is None:
+        return bool(figures[game]["low"] > least * figures[f"centre_{game}"]["value"])
+    return bool(low > least)
 
 
 def _judge(

@@ -161,7 +161,7 @@ def gather(
         folders.append(seen)
 
     def views() -> Iterable[tuple[str, NDArray[np.uint8]]]:
-        for number, record in enumerate(tqdm(records, desc="views")):
+        for number, record in enumerate(tqdm(records, desc="views", mininterval=5)):
             random = np.random.default_rng([seed, number])
             yield record.leak_group, as_exported_elsewhere(to_grey(read_image(record.path)), random)
 
@@ -175,12 +175,16 @@ def gather(
 
     return Material(
         good=onlooker.see(
-            ((record.leak_group, read_image(record.path)) for record in tqdm(records, desc="good images")), always=True
+            (
+                (record.leak_group, read_image(record.path))
+                for record in tqdm(records, desc="good images", mininterval=5)
+            ),
+            always=True,
         ),
         sources=tuple(record.source for record in records),
         folds=np.array([record.fold for record in records]),
         views=onlooker.see(views(), always=True),
-        made=onlooker.see(tqdm(made, total=len(kinds), desc="foreign kinds"), always=True),
+        made=onlooker.see(tqdm(made, total=len(kinds), desc="foreign kinds", mininterval=5), always=True),
         kinds=kinds,
         spoilt={name: onlooker.see(spoil(name)) for name in SPOILERS},
         other=folders[0],

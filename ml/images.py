@@ -29,6 +29,11 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
+# Pillow warns from 89 million pixels on; here such an image is refused, and a warning beside the refusal is noise. Once
+# and for all, because `catch_warnings` round each call would not be safe in the threads of a batch.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Read an image file as the person who made it would see it.
 
@@ -48,18 +53,15 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     path = Path(path)
     try:
         _check_file(path)
-        with warnings.catch_warnings():
-            # Pillow only warns below twice its own limit; here the size is judged before any pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{path.name} holds {image.width} x {image.height} pixels, more than the "
-                        f"{MAX_PIXELS // 1_000_000} million this system reads. Export it at a lower resolution."
-                    )
-                if image.format in ("PNG", "TIFF") and getattr(image, "is_animated", False):
-                    raise ImageError(f"{path.name} holds several frames. Export the one to be judged by itself.")
-                return _pixels(ImageOps.exif_transpose(image), name=path.name)
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(
+                    f"{path.name} holds {image.width} x {image.height} pixels, more than the "
+                    f"{MAX_PIXELS // 1_000_000} million this system reads. Export it at a lower resolution."
+                )
+            if image.format in ("PNG", "TIFF") and getattr(image, "is_animated", False):
+                raise ImageError(f"{path.name} holds several frames. Export the one to be judged by itself.")
+            return _pixels(ImageOps.exif_transpose(image), name=path.name)
     except FileNotFoundError as error:
         raise ImageError(f"{path.name} does not exist. Check the path.") from error
     except PermissionError as error:

@@ -13,17 +13,14 @@ from ml.card_sections import (
     explanations_section,
     looks_section,
     segmentation_section,
-    set_name,
     uncertain_section,
 )
 from ml.goals import COMPARISON_HEADER, comparison_rows
 from ml.markdown import markdown_table
 from ml.registry import InstalledModel
 from ml.results import Commands, ResultRow, main_table, model_rows, other_table, read_results
+from ml.side_results import ablation_table, shortcut_table
 from ml.storage import read_json
-
-PLOTS = ("roc.png", "reliability.png", "learning-curves.png", "example-maps.png")
-"""Plots of an artefact that the page shows, where the artefact has them."""
 
 _MARKED = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 
@@ -57,6 +54,8 @@ def page_sections(models: Sequence[InstalledModel], *, results: Path, plots: str
         "models": "\n\n".join([_models_table(models), *(_parity(model, evaluations[model.name]) for model in models)]),
         "table": main_table(rows, commands),
         "more": other_table(rows, commands),
+        "ablations": ablation_table(results, commands),
+        "shortcuts": shortcut_table(results, commands),
         "commands": commands.as_list(),
         "goals": _of_each(models, evaluations, _goals),
         "looks": _of_each(models, evaluations, lambda model, found: _body(looks_section(found))),
@@ -68,7 +67,7 @@ def page_sections(models: Sequence[InstalledModel], *, results: Path, plots: str
             evaluations,
             lambda model, found: _body(explanations_section(found, entry=model.manifest.get("explanation"))),
         ),
-        "plots": _of_each(models, evaluations, lambda model, found: _plots(model, plots)),
+        "plots": _plots(models, plots),
     }
 
 
@@ -90,13 +89,14 @@ def fill_page(page: str, sections: Mapping[str, str]) -> str:
 
 
 def copy_plots(models: Sequence[InstalledModel], folder: Path) -> list[Path]:
-    """Copy each model's plots to ``folder/<name>-<plot>`` and return them."""
+    """Copy each model's plots to ``folder/<name>-<plot>`` and return them; plots of models that left go."""
+    for stale in folder.glob("*.png"):
+        stale.unlink()
     copied = []
     for model in models:
-        for plot in PLOTS:
-            if (model.folder / plot).is_file():
-                folder.mkdir(parents=True, exist_ok=True)
-                copied.append(Path(shutil.copyfile(model.folder / plot, folder / f"{model.name}-{plot}")))
+        for plot in sorted(model.folder.glob("*.png")):
+            folder.mkdir(parents=True, exist_ok=True)
+            copied.append(Path(shutil.copyfile(plot, folder / f"{model.name}-{plot.name}")))
     return copied
 
 
@@ -153,10 +153,14 @@ def _bands(model: InstalledModel, evaluation: Mapping[str, Any]) -> str:
     return bands_text(evaluation) if "suspicion" in evaluation.get("calibration", {}) else ""
 
 
-def _plots(model: InstalledModel, plots: str) -> str:
-    sets = ", ".join(set_name(source) for source in read_json(model.evaluation_path).get("cross_validation", {}))
-    return "\n\n".join(
-        f"![{plot.removesuffix('.png').replace('-', ' ')} of {model.name} on {sets}]({plots}/{model.name}-{plot})"
-        for plot in PLOTS
-        if (model.folder / plot).is_file()
-    )
+def _plots(models: Sequence[InstalledModel], plots: str) -> str:
+    """Every plot of every model, by name."""
+    parts = []
+    for model in models:
+        shown = [
+            f"![{path.stem.replace('-', ' ')} of {model.name}]({plots}/{model.name}-{path.name})"
+            for path in sorted(model.folder.glob("*.png"))
+        ]
+        if shown:
+            parts.append("\n\n".join([f"### {model.name} {model.version}", *shown]))
+    return "\n\n".join(parts)

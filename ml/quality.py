@@ -101,7 +101,7 @@ def check_shape(height: int, width: int, *, limits: QualityLimits) -> tuple[Qual
             "crop",
             shorter,
             limits.shortest_crop,
-            f"The image is a cut-out of {width} x {height} pixels. Send the whole ultrasound frame, not the lesion alone.",
+            f"The image is a cut-out of {width} x {height} pixels. Send the whole frame, not the lesion alone.",
             unit=" px",
         ),
         _at_most(

@@ -18,6 +18,9 @@ from ml.markdown import figure_text, markdown_table, number_text
 
 SPLITS = ("leak-safe", "leaky")
 
+EFFECTS, ORIGIN = "effects", "origin"
+"""The key by which a file of ``python -m ml ablate`` or ``python -m ml shortcuts`` is known."""
+
 COLUMNS = {
     "accuracy": "accuracy",
     "auc_malignant": "AUC malignant",
@@ -88,8 +91,13 @@ class ResultRow:
         return cls(**values)
 
 
+def is_side_result(content: object) -> bool:
+    """Whether a file's content belongs to :mod:`ml.side_results`, and so is no list of rows."""
+    return isinstance(content, Mapping) and "command" in content and bool({EFFECTS, ORIGIN} & set(content))
+
+
 def read_results(folder: Path) -> list[ResultRow]:
-    """All rows of a folder's JSON files, by file name and place.
+    """All rows of a folder's JSON files, by file name and place; side results are passed over.
 
     Raises:
         ValueError: a file is no list of rows, or two rows state the same figure; the message names file and row.
@@ -101,6 +109,8 @@ def read_results(folder: Path) -> list[ResultRow]:
             content = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path.name} is not JSON ({error}). Run the command that wrote it again.") from error
+        if is_side_result(content):
+            continue
         if not isinstance(content, list):
             raise ValueError(f"{path.name} must hold a list of rows.")
         for number, values in enumerate(content, start=1):

@@ -25,6 +25,7 @@ from ml.metrics import softmax
 from ml.novelty import NoveltyReference
 from ml.quality import QualityLimits
 from ml.registry import InstalledModel, find_model, manifest_seal, read_manifest, verified_bytes
+from ml.similar import SimilarIndex
 from ml.storage import arrays_from
 from ml.uncertain import UncertainZone
 
@@ -111,7 +112,7 @@ class LoadedModel:
         if self.fusion is not None and len(self.fusion.weights) != self.passes:
             raise _invalid(installed, f"its fusion joins {len(self.fusion.weights)} looks, not {self.passes}")
         self.novelty = self._novelty()
-        self.similar = None
+        self.similar = self._similar()
         self._lock = threading.Lock()
         self._interpreter = _interpreter(installed, content, threads)
         heads = len(LABELS) * self.passes
@@ -140,6 +141,13 @@ class LoadedModel:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _invalid(self.installed, f"{NOVELTY_FILE} is not usable ({error})") from error
+
+    def _similar(self) -> SimilarIndex | None:
+        try:
+            arrays = self._reference(SIMILAR_FILE)
+            return None if arrays is None else SimilarIndex.from_arrays(arrays)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _invalid(self.installed, f"{SIMILAR_FILE} is not usable ({error})") from error
 
     @property
     def passes(self) -> int:

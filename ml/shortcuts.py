@@ -180,7 +180,7 @@ def paired_figures(
     labels = np.array([record.label_index for record in records], dtype=np.intp)
     report: dict[str, dict[str, Any]] = {}
     for source in sorted({record.source for record in records}):
-        own = np.flatnonzero([record.source == source for record in records])
+        own = [place for place, record in enumerate(records) if record.source == source]
         figures = bootstrap(
             partial(_pair, labels[own], plain[own], masked[own]),
             [records[place].leak_group for place in own],
@@ -243,7 +243,7 @@ def marks_figures(
             if len(np.unique(malignant[train])) == 2:
                 fitted = logistic_regression().fit(features[train], malignant[train])
                 scores[held_out] = fitted.predict_proba(features[held_out])[:, 1]
-        places = np.flatnonzero(own & np.isfinite(scores))
+        places = np.flatnonzero(own & np.isfinite(scores)).tolist()
         found = bootstrap(
             partial(_auc, malignant[places], scores[places]),
             [records[place].leak_group for place in places],

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -20,6 +21,8 @@ from diagnosis.forms import PrevalenceForm, ReasonForm
 from diagnosis.models import Modality, ModalitySetting, ModelVersion
 from diagnosis.stored_files import send
 from ml.contract import ModelError
+
+log = structlog.get_logger(__name__)
 
 PNG = ".png"
 
@@ -58,13 +61,16 @@ def _can_be_rebased(model: ModelVersion | None) -> bool:
 def card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
     """One version: its digest, its figures, and its card."""
     model = get_object_or_404(ModelVersion.objects.select_related("chosen_by"), name=name, version=version)
+    evaluation = _evaluation(model)
     return render(
         request,
         "diagnosis/models_card.html",
         {
             "model": model,
             "card": _card(model),
-            "measured": _measured(model),
+            "measured": model_figures.measured(evaluation),
+            "drift": _drift(model, evaluation),
+            "recent_images": inference.RECENT_IMAGES,
             "released_in_use": ModelVersion.objects.filter(
                 modality=model.modality, active=True, status=ModelVersion.Status.RELEASED
             ).first(),
@@ -86,13 +92,25 @@ def _card(model: ModelVersion) -> SafeString | None:
     return model_card.rendered(text, pictures=pictures)
 
 
-def _measured(model: ModelVersion) -> list[model_figures.Measured]:
-    """The figures with their intervals; none where the file is missing or damaged: the card's absence says why."""
+def _evaluation(model: ModelVersion) -> dict[str, Any]:
+    """Every measured figure; none where the file is missing or damaged: the place of the card says why."""
     try:
         evaluation = json.loads(inference.evaluation_path(model.name, model.version).read_text(encoding="utf-8"))
     except (ModelError, OSError, ValueError):
-        return []
-    return model_figures.measured(evaluation)
+        return {}
+    return evaluation if isinstance(evaluation, dict) else {}
+
+
+def _drift(model: ModelVersion, evaluation: dict[str, Any]) -> dict[str, Any] | None:
+    """Late images against those it was measured on; ``None`` for a model that brought no reference for that."""
+    reference = evaluation.get("monitoring")
+    if not isinstance(reference, dict):
+        return None
+    try:
+        return inference.drift(model, reference)
+    except ModelError as error:
+        log.error("model.reference_unreadable", model=str(model), error=str(error))
+        return None
 
 
 @needs("model", "view")

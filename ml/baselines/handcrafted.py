@@ -149,7 +149,7 @@ def lbp_codes(values: NDArray[np.float32], *, radius: int) -> NDArray[np.intp]:
     """Pattern of each pixel: neighbours that are at least as bright (0-8) if at most two changes, else 9. (H, W)."""
     height, width = values.shape
     angles = 2 * np.pi * np.arange(LBP_NEIGHBOURS) / LBP_NEIGHBOURS
-    padded = cv2.copyMakeBorder(values, *[radius + 1] * 4, borderType=cv2.BORDER_REPLICATE)
+    padded = np.pad(values, radius + 1, mode="edge")
     rows, columns = np.mgrid[:height, :width].astype(np.float32) + np.float32(radius + 1)
     brighter = np.stack(
         [

@@ -24,28 +24,26 @@ def run(arguments: Sequence[str]) -> int:
         if not options.weights.is_file():
             raise DataError(f"{options.weights} does not exist. Give the headless MobileNetV2 weights.")
         # TensorFlow takes seconds to load: wrong options are reported before.
-        from ml.ablations import (
-            MAMMOGRAM,
-            STRETCH,
-            ULTRASOUND,
-            Effect,
-            ablate_mammograms,
-            ablate_ultrasound,
-            as_markdown,
-        )
+        from ml.ablations import STEP_NAMES, Effect, ablate_mammograms, ablate_ultrasound, as_markdown
         from ml.baselines.frozen import FeatureStore
 
+        unknown = sorted(set(options.step) - set(STEP_NAMES))
+        if unknown:
+            raise DataError(f"There is no step {unknown[0]!r}. Known: {', '.join(STEP_NAMES)}.")
         store = FeatureStore(options.cache, weights=options.weights)
-        effects = []
-        for records in ultrasound:
-            effects += ablate_ultrasound(records, store, resamples=options.resamples)
-        for records in mammograms:
-            effects += ablate_mammograms(records, store, seed=options.seed, resamples=options.resamples)
         command = shlex.join(["python", "-m", "ml", "ablate", *arguments])
-        write_json(
-            options.out / "ablations.json", {"command": command, "effects": [each.as_dict() for each in effects]}
-        )
-        write_text(options.out / "ablations.md", as_markdown(effects))
+        effects: list[Effect] = []
+        for place, records in enumerate([*ultrasound, *mammograms]):
+            if place < len(ultrasound):
+                effects += ablate_ultrasound(records, store, steps=options.step, resamples=options.resamples)
+            else:
+                effects += ablate_mammograms(
+                    records, store, steps=options.step, seed=options.seed, resamples=options.resamples
+                )
+            # After each collection, so that a run that is stopped leaves what it has.
+            content = {"command": command, "effects": [each.as_dict() for each in effects]}
+            write_json(options.out / "ablations.json", content)
+            write_text(options.out / "ablations.md", as_markdown(effects))
     except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ml.data.records import DataError
 from ml.storage import write_json
+from ml.whole_image.comparison import as_table, comparison_rows
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -18,9 +19,6 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, help="write the rows as JSON")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
     options = parser.parse_args(arguments)
-    # TensorFlow, which reading a run needs, takes seconds to load.
-    from ml.whole_image.comparison import as_table, comparison_rows
-
     try:
         rows = comparison_rows(options.runs, resamples=options.resamples)
     except (DataError, ValueError, OSError) as error:

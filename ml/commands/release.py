@@ -21,7 +21,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--name", default="us-mobilenetv2")
     parser.add_argument("--version", required=True, help="such as 1.0.0")
     parser.add_argument("--status", choices=STATUSES, default="research")
-    parser.add_argument("--foreign", type=Path, action="append", default=[], help="images of other kinds")
+    parser.add_argument("--foreign", type=Path, action="append", default=[], help="folder of images of other kinds")
+    parser.add_argument("--accepted", type=Path, action="append", default=[], help="folder of further good images")
     parser.add_argument("--note", action="append", default=[], help="sentence about this run for the card")
     parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
     parser.add_argument("--out", type=Path, help="the artefact's folder; by default ml/artifacts/NAME/VERSION")
@@ -40,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
             status=options.status,
             folder=folder,
             foreign=options.foreign,
+            accepted=options.accepted,
             notes=options.note,
             resamples=options.resamples,
             arguments=["release", *arguments],

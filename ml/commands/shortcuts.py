@@ -13,7 +13,7 @@ from typing import Any
 from ml.data.readers import LAYOUTS, read_collections
 from ml.data.records import DataError
 from ml.registry import find_model
-from ml.runtime import load_installed
+from ml.runtime import LoadedModel, load_installed
 from ml.storage import write_json
 
 
@@ -29,6 +29,10 @@ def run(arguments: Sequence[str]) -> int:
                 f"{options.weights} does not exist. Give the headless MobileNetV2 weights, or leave it out."
             )
         model = load_installed(find_model(options.model, options.version))
+        if not isinstance(model, LoadedModel):
+            raise DataError(
+                f"{options.model} is no classifier of whole images: it has no embedding of a hospital to test."
+            )
         from ml.shortcuts import embed, hospital_figures, marks_figures, marks_only, paired_figures
 
         report: dict[str, Any] = {

@@ -3,7 +3,7 @@
 Three ties are joined by union-find: the same bytes, nearly the same picture (a perceptual hash), and the same
 patient. The hash is the sign pattern of the lowest 16 x 16 coefficients of a discrete cosine transform of the image
 shrunk to 32 x 32 pixels, against their median (the pHash of Zauner 2010, with 256 bits instead of 64). Each image is
-also held against 48 cut-outs of every other, since the same frame is often exported with another crop.
+also held against 99 cut-outs of every other, since the same frame is often exported with another crop.
 
 The limits are measured on the collections beside this project (docs/data.md):
 
@@ -56,10 +56,10 @@ MAMMOGRAM = Nearness(whole=32, mirrored=24, cropped=24)
 _SIDE = 32
 _KEPT = 16
 _WORK_SIDE = 256
-"""Images are shrunk to this long side before cut-outs are taken: 48 of them then cost 2 ms."""
+"""Images are shrunk to this long side before 99 cut-outs are taken, which then cost a few milliseconds."""
 _SHARES = (0.7, 0.8, 0.9, 1.0)
 _BLOCK = 4096
-"""Rows of the distance table that are held at a time: 50 MB for 3,000 films."""
+"""Rows of the distance table that are held at a time: 49 MB for 3,000 films."""
 
 
 @dataclass(frozen=True, slots=True)

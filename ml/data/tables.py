@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml.contract import LABELS
-from ml.data.records import DataError, raise_or_note
+from ml.data.records import FOLDS, DataError, raise_or_note
 
 _ENCODING_REMEDY = "Save the table as CSV UTF-8."
 
@@ -55,8 +55,8 @@ def read_table(path: Path, *, required: Iterable[str], delimiters: str = ",;") -
         delimiters: characters that may separate cells; the one that occurs most in the header counts.
 
     Raises:
-        DataError: ``missing_file``, ``bad_encoding``, ``empty_table`` (no header or no row), ``wrong_header``,
-            ``ragged_row`` (more or fewer cells than the header), each with the line and what to do.
+        DataError: ``missing_file``, ``unreadable_table``, ``bad_encoding``, ``empty_table`` (no header or no row),
+            ``wrong_header``, ``ragged_row`` (more or fewer cells than the header), each with the line and what to do.
     """
     if not path.is_file():
         raise DataError(
@@ -65,7 +65,15 @@ def read_table(path: Path, *, required: Iterable[str], delimiters: str = ",;") -
             path=path,
             remedy="Point --data at the folder that holds it, or restore it from the publisher's archive.",
         )
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"this table cannot be opened ({error.strerror}).",
+            code="unreadable_table",
+            path=path,
+            remedy="Give this user the right to read it.",
+        ) from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -188,6 +196,8 @@ def _fault(row: Row, seen: dict[str, Row], *, root: Path, folds: bool) -> DataEr
         )
     if folds and not (row["fold"].isascii() and row["fold"].isdigit()):
         return row.error("bad_fold", f"fold {row['fold']!r} is not a number.", remedy="Write 0, 1, 2, 3 or 4.")
+    if folds and int(row["fold"]) >= FOLDS:
+        return row.error("bad_fold", f"fold {row['fold']} is outside 0-{FOLDS - 1}.", remedy="Correct the cell.")
     earlier = seen.setdefault(row["image"], row)
     if earlier is not row:
         return _repetition(row, earlier, folds=folds)

@@ -1,4 +1,4 @@
-"""Schematic radiographs, sections and microscopy: the layout and grey levels of other examinations, not their detail."""
+"""Schematic radiographs, sections and microscopy: layout and grey levels of other examinations, not their detail."""
 
 from __future__ import annotations
 

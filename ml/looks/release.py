@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.artifact import MODEL_FILE, WEIGHTS_FILE, provenance, seal, staged
 from ml.card import write_card
@@ -19,6 +20,7 @@ from ml.evaluate import Calibration, evaluate_run, judge_nested
 from ml.explainer import Explainer, explainer_from, fused_maps
 from ml.explanations import explanation_entry, study_explanations
 from ml.export import export_graph, probability_gaps, restore_two_looks, store_half_precision
+from ml.gates import fit_and_study, gather
 from ml.images import Letterbox, network_input, read_image, to_grey
 from ml.logits import LogitTable
 from ml.looks.reading import look_twice
@@ -27,11 +29,12 @@ from ml.looks.training import NETWORK, READINGS, keras_network
 from ml.metrics import RESAMPLES
 from ml.networks.two_looks import explained_two_looks
 from ml.quality import QualityLimits
-from ml.refusals import study_refusals
-from ml.runtime import TWO_LOOKS, load_folder
-from ml.storage import read_arrays, read_json, write_json
+from ml.runtime import NOVELTY_FILE, SIMILAR_FILE, TWO_LOOKS, LoadedModel, load_folder
+from ml.similar import fit_similar, study_similar
+from ml.storage import read_arrays, read_json, write_arrays, write_json
 
 _PARITY_IMAGES = 200
+_EMBEDDED_AT_ONCE = 32
 _COPIED = ("learning-curves.png", "out-of-fold.csv")
 
 
@@ -44,6 +47,7 @@ def release_two_looks(
     status: str,
     folder: Path,
     foreign: Sequence[Path] = (),
+    accepted: Sequence[Path] = (),
     notes: Sequence[str] = (),
     resamples: int = RESAMPLES,
     arguments: Sequence[str] = (),
@@ -55,7 +59,8 @@ def release_two_looks(
         records: the images of the run.
         name, version, status: identity for the manifest.
         folder: the artefact's folder; replaced as a whole when everything is written.
-        foreign: folders of images of other kinds, to fit and measure refusals.
+        foreign: folders of images of other kinds, to measure refusals.
+        accepted: folders of further good images, to measure false refusals.
         notes: sentences about this run that a reader of the card must know.
         resamples: of every bootstrap.
         arguments: the command line, for the record.
@@ -76,6 +81,7 @@ def release_two_looks(
         writer.write(
             identity={"name": name, "version": version, "status": status},
             foreign=foreign,
+            accepted=accepted,
             notes=notes,
             command=command,
         )
@@ -91,7 +97,15 @@ class _Writer:
         self._resamples = resamples
         self._recipe = TwoLookRecipe.from_mapping(described["recipe"])
 
-    def write(self, *, identity: dict[str, str], foreign: Sequence[Path], notes: Sequence[str], command: str) -> None:
+    def write(
+        self,
+        *,
+        identity: dict[str, str],
+        foreign: Sequence[Path],
+        accepted: Sequence[Path],
+        notes: Sequence[str],
+        command: str,
+    ) -> None:
         folder, records = self._folder, self._records
         parts, calibration = evaluate_run(self._run, records, plots=folder, resamples=self._resamples)
         parts["explanations"] = self._explanations()
@@ -108,7 +122,7 @@ class _Writer:
         # The graph is measured through the runtime, which needs a manifest: a first one, without the reports.
         seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
         parts["parity"] = self._parity(trained.full, twin.full, keras_network(twin))
-        parts["refusals"] = study_refusals(records, limits=limits, foreign=foreign, resamples=self._resamples)
+        parts |= self._gates(manifest, limits=limits, foreign=foreign, accepted=accepted)
         evaluation = {
             "model": {**identity, "sha256": manifest["files"][MODEL_FILE]},
             "command": manifest["release_command"],
@@ -124,6 +138,51 @@ class _Writer:
         write_json(folder / "evaluation.json", evaluation)
         write_card(folder / "MODEL_CARD.md", manifest=manifest, evaluation=evaluation)
         seal(folder, manifest)
+
+    def _gates(
+        self, manifest: dict[str, Any], *, limits: QualityLimits, foreign: Sequence[Path], accepted: Sequence[Path]
+    ) -> dict[str, Any]:
+        """Fit and write the novelty gate and the similar cases on what the shipped graph sees; their figures."""
+        model = load_folder(self._folder)
+        assert isinstance(model, LoadedModel)
+        records = self._records
+        material = gather(records, model, limits=limits, foreign=foreign, accepted=accepted)
+        reference, refusals = fit_and_study(material, resamples=self._resamples)
+        write_arrays(self._folder / NOVELTY_FILE, reference.to_arrays())
+        manifest["novelty"] = {"threshold": reference.threshold}
+        named = {
+            "labels": [record.label for record in records],
+            "sources": [record.source for record in records],
+        }
+        index = fit_similar(material.good.examples.embeddings, keys=[record.key for record in records], **named)
+        write_arrays(self._folder / SIMILAR_FILE, index.to_arrays())
+        return {
+            "refusals": refusals,
+            "similar": study_similar(
+                {fold: self._embeddings(fold) for fold in range(FOLDS)},
+                **named,
+                groups=[record.leak_group for record in records],
+                folds=[record.fold for record in records],
+                resamples=self._resamples,
+            ),
+        }
+
+    def _embeddings(self, fold: int) -> NDArray[np.float32]:
+        """The whole look's embedding of every image by one fold's network: float32 (N, K)."""
+        keras.backend.clear_session()
+        network = restore_two_looks(self._run / f"fold-{fold}" / NETWORK, recipe=self._recipe)
+        embed = keras.Model(
+            network.base.input, keras.layers.GlobalAveragePooling2D()(network.base.output), name="embed"
+        )
+        found = []
+        for start in range(0, len(self._records), _EMBEDDED_AT_ONCE):
+            pixels = []
+            for record in self._records[start : start + _EMBEDDED_AT_ONCE]:
+                grey = to_grey(read_image(record.path))
+                letterbox = Letterbox.fit(height=grey.shape[0], width=grey.shape[1], side=self._recipe.side)
+                pixels.append(network_input(letterbox.place(grey)))
+            found.append(np.asarray(embed.predict_on_batch(np.concatenate(pixels))))
+        return np.concatenate(found)
 
     def _explanations(self) -> dict[str, Any]:
         """The maps that are drawn, of images that the fold's network never saw, fused as the other folds say."""
@@ -178,6 +237,7 @@ class _Writer:
         The graph is compared over both looks, end to end; the rounding on the whole look's uncalibrated logits.
         """
         model = load_folder(self._folder)
+        assert isinstance(model, LoadedModel)
         sample = self._records[:: max(1, len(self._records) // _PARITY_IMAGES)]
         largest, pixels = 0.0, []
         for record in sample:

@@ -158,7 +158,10 @@ def exam_figures(films: Sequence[ReadFilm], judged: Judged, resamples: int) -> d
     pairs: dict[str, list[int]] = {}
     for index, film in enumerate(films):
         pairs.setdefault(film.record.exam, []).append(index)
-    scores, suspects, malignant, abnormal = [], [], [], []
+    scores: list[float] = []
+    suspects: list[float] = []
+    malignant: list[bool] = []
+    abnormal: list[bool] = []
     for members in pairs.values():
         for into, values in ((scores, judged.scores), (suspects, 1 - judged.probabilities[:, NORMAL])):
             views = [ViewScore(films[each].record.laterality or "L", "MLO", float(values[each])) for each in members]

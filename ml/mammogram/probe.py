@@ -8,27 +8,22 @@ fine-tuning has to beat.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
+from ml.data.records import DataError
 from ml.mammogram.network import Detector, head_features
 from ml.mammogram.targets import Cell
 from ml.mammogram.views import FilmViews
-from ml.mammogram.windows import cell_weights
 from ml.storage import read_arrays, write_arrays
 
 LESION_CELLS, TISSUE_CELLS = 12, 30
 """Cells drawn from each view of a film."""
-
-_ROUNDS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,63 +80,121 @@ def draw_samples(detector: Detector, views: FilmViews, *, chosen: Sequence[int],
     return samples
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """First and second moments of the features by fold, collection and kind, from which any split's heads follow.
+
+    Attributes:
+        centre: subtracted from all features before anything is summed (D,).
+        sums: for (fold, source, kind) the number of films, the sum over films of the mean feature (D,) and of the mean
+            outer product (D, D), each film's mean taken over its cells of the kind: a large lesion counts as one.
+    """
+
+    centre: NDArray[np.float64]
+    sums: Mapping[tuple[int, str, Cell], tuple[int, NDArray[np.float64], NDArray[np.float32]]]
+
+    def of(self, folds: Sequence[int], sources: Sequence[str], kinds: Sequence[Cell]) -> _Class | None:
+        """Mean and mean outer product of a class, every collection counting alike; ``None`` where one has none."""
+        means, products = [], []
+        for source in sources:
+            parts = [
+                self.sums[fold, source, kind] for fold in folds for kind in kinds if (fold, source, kind) in self.sums
+            ]
+            films = sum(count for count, _, _ in parts)
+            if not films:
+                return None
+            means.append(np.sum([total for _, total, _ in parts], axis=0) / films)
+            products.append(np.sum([outer for _, _, outer in parts], axis=0, dtype=np.float32) / np.float32(films))
+        return _Class(np.mean(means, axis=0), np.mean(products, axis=0, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    mean: NDArray[np.float64]
+    product: NDArray[np.float64]
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        return self.product - np.outer(self.mean, self.mean)
+
+
+def sum_moments(samples: Samples, *, sources: Sequence[str], folds: Sequence[int]) -> Moments:
+    """Sum the samples up.
+
+    Args:
+        samples: cells of all films.
+        sources, folds: of each film.
+    """
+    centre = np.mean(samples.features[::17].astype(np.float64), axis=0)
+    film_sources, film_folds = np.asarray(sources), np.asarray(folds)
+    sums = {}
+    for fold in sorted(set(folds)):
+        for source in sorted(set(sources)):
+            inside = (film_folds == fold) & (film_sources == source)
+            for kind in (Cell.TISSUE, Cell.BENIGN, Cell.MALIGNANT):
+                own = inside[samples.films] & (samples.kinds == kind)
+                if not own.any():
+                    continue
+                cells = (samples.features[own].astype(np.float64) - centre).astype(np.float32)
+                _, place, counts = np.unique(samples.films[own], return_inverse=True, return_counts=True)
+                # Scaled by the root of its weight, a cell's outer product carries the weight itself.
+                weight = (1.0 / counts)[place].astype(np.float32)
+                total = (weight @ cells).astype(np.float64)
+                cells *= np.sqrt(weight)[:, None]
+                sums[fold, source, kind] = (len(counts), total, cells.T @ cells)
+    return Moments(centre=centre, sums=sums)
+
+
 def fit_heads(
-    detector: Detector,
-    samples: Samples,
-    *,
-    sources: Sequence[str],
-    films: NDArray[np.intp],
-    penalty: float,
-    malignancy_penalty: float,
+    detector: Detector, moments: Moments, *, folds: Sequence[int], shrinkage: float, malignancy_shrinkage: float
 ) -> None:
-    """Fit both outputs of the head by penalised logistic regression and put them into the network.
+    """Fit both outputs of the head by regularised discriminant analysis and put them into the network.
+
+    Friedman, "Regularized discriminant analysis", JASA 84:165 (1989), shrunken towards the features' own variances,
+    with equal priors. What tells the collections apart is variance within the classes, so the direction avoids it.
 
     Args:
         detector: its head is replaced in place.
-        samples: cells of all films.
-        sources: collection of each film.
-        films: indices of the films that may be fitted on.
-        penalty, malignancy_penalty: weight of half the squared norm, on standardised features and a mean loss, for
-            lesion against tissue and for malignant against benign.
+        moments: of all films.
+        folds: those that may be fitted on.
+        shrinkage, malignancy_shrinkage: share of the diagonal in the covariance, 0-1, for lesion against tissue and for
+            malignant against benign; the latter is fitted on the collections that show both kinds.
+
+    Raises:
+        DataError: no collection has lesions and tissue.
     """
-    own = np.isin(samples.films, films)
-    seen = samples.features[own].astype(np.float32)
-    mean, spread = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-3)
-    seen -= mean
-    seen /= spread
-    kinds, rows = samples.kinds[own], samples.films[own]
-    weights = _weights(kinds, rows, sources)
-    kernel = np.zeros((seen.shape[1], 2))
+    sources = sorted({source for _, source, _ in moments.sums})
+    taught = [source for source in sources if moments.of(folds, [source], (Cell.BENIGN, Cell.MALIGNANT))]
+    both = [
+        source
+        for source in sources
+        if all(moments.of(folds, [source], (kind,)) for kind in (Cell.BENIGN, Cell.MALIGNANT))
+    ]
+    lesion = moments.of(folds, taught, (Cell.BENIGN, Cell.MALIGNANT)) if taught else None
+    tissue = moments.of(folds, taught, (Cell.TISSUE,)) if taught else None
+    if lesion is None or tissue is None:
+        raise DataError("No collection shows lesions and tissue to train on. Check the masks and abnormalities.")
+    kernel = np.zeros((len(moments.centre), 2))
     bias = np.zeros(2)
-    for output, truth, share, strength in (
-        (0, kinds >= Cell.BENIGN, weights[:, 0], penalty),
-        (1, kinds == Cell.MALIGNANT, weights[:, 1], malignancy_penalty),
-    ):
-        used = share > 0
-        if len(np.unique(truth[used])) < 2:
-            continue
-        model = LogisticRegression(C=1 / strength, max_iter=_ROUNDS, tol=1e-4)
-        with warnings.catch_warnings():
-            # The fit is stopped early on purpose: further rounds change the order of no two patches.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(seen[used], truth[used], sample_weight=share[used] / share[used].sum())
-        kernel[:, output] = model.coef_[0] / spread
-        bias[output] = float(model.intercept_[0]) - float(mean @ kernel[:, output])
+    kernel[:, 0], bias[0] = _discriminant(lesion, tissue, shrinkage)
+    malignant = moments.of(folds, both, (Cell.MALIGNANT,)) if both else None
+    benign = moments.of(folds, both, (Cell.BENIGN,)) if both else None
+    if malignant is not None and benign is not None:
+        kernel[:, 1], bias[1] = _discriminant(malignant, benign, malignancy_shrinkage)
+    bias -= moments.centre @ kernel
     coarse, fine = detector.full.get_layer("coarse"), detector.full.get_layer("fine")
     deep = coarse.get_weights()[0].shape[2]
     coarse.set_weights([kernel[None, None, :deep].astype(np.float32), bias.astype(np.float32)])
     fine.set_weights([kernel[None, None, deep:].astype(np.float32)])
 
 
-def _weights(kinds: NDArray[np.uint8], films: NDArray[np.intp], sources: Sequence[str]) -> NDArray[np.float64]:
-    """Weights of both outputs (R, 2), by the rule of :func:`ml.mammogram.windows.cell_weights`, films as windows."""
-    names, place = np.unique(films, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    counts = np.bincount(place)
-    column = np.arange(len(films)) - np.repeat(np.cumsum(counts) - counts, counts)
-    cells = np.full((len(names), 1, int(counts.max())), Cell.IGNORED, np.uint8)
-    cells[place[order], 0, column] = kinds[order]
-    taught = cell_weights(cells, [sources[film] for film in names])
-    weights = np.zeros((len(films), 2))
-    weights[order] = taught[place[order], 0, column][:, [1, 3]]
-    return weights
+def _discriminant(first: _Class, second: _Class, shrinkage: float) -> tuple[NDArray[np.float64], float]:
+    """Direction (D,) and offset whose sum is the log-odds of the first class under equal priors."""
+    within = (first.covariance + second.covariance) / 2
+    spread = np.diag(within).copy()
+    # A feature that never varies tells nothing; without a floor its row would be singular.
+    floor = max(float(spread.max()), 1e-12) * 1e-6
+    within *= 1 - shrinkage
+    within[np.diag_indices_from(within)] = np.maximum(spread, floor)
+    direction = np.linalg.solve(within, first.mean - second.mean)
+    return direction, float(-direction @ (first.mean + second.mean) / 2)

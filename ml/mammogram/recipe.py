@@ -24,10 +24,10 @@ class DetectorRecipe:
         average: momentum of the moving average of the weights that is kept at the end.
         focus: exponent of the focal loss (Lin et al., ICCV 2017): it mines the hard cells among all tissue cells.
         malignancy: weight of the second output's loss.
-        penalty, malignancy_penalty: of the probe's two outputs, see :func:`ml.mammogram.probe.fit_heads`.
+        shrinkage, malignancy_shrinkage: of the probe's two outputs, see :func:`ml.mammogram.probe.fit_heads`.
     """
 
-    epochs: int = 4
+    epochs: int = 3
     steps: int = 30
     views: int = 5
     window: int = 16
@@ -40,8 +40,8 @@ class DetectorRecipe:
     average: float = 0.97
     focus: float = 2.0
     malignancy: float = 0.3
-    penalty: float = 0.1
-    malignancy_penalty: float = 1.0
+    shrinkage: float = 0.3
+    malignancy_shrinkage: float = 0.8
 
     def __post_init__(self) -> None:
         if self.epochs < 0:
@@ -51,7 +51,7 @@ class DetectorRecipe:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.window < 6 or self.window % 2:
             raise ValueError(f"window must be an even number of at least 6 cells, not {self.window}.")
-        for name in ("dropout", "average", "warmup"):
+        for name in ("dropout", "average", "warmup", "shrinkage", "malignancy_shrinkage"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}.")
 

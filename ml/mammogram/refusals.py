@@ -16,6 +16,7 @@ from ml.images import IMAGE_SUFFIXES, read_image, to_grey
 from ml.mammogram.checks import FilmLimits, check_film
 from ml.mammogram.film import Film
 from ml.metrics import bootstrap
+from ml.storage import read_json, write_json
 
 MADE_EACH = 10
 """Computed images of each kind of foreign image."""
@@ -81,6 +82,28 @@ def study_film_refusals(
             [is_refused(read_image(path), limits=limits) for path in paths], [path.name for path in paths]
         )
     return {"false_refusals": false, "spoilt_films": spoilt, "made_images": made, "other_images": other}
+
+
+def kept_film_refusals(
+    path: Path, records: Sequence[ImageRecord], *, limits: FilmLimits, foreign: Sequence[Path], resamples: int
+) -> dict[str, Any]:
+    """The study as ``path`` keeps it from an earlier call with the same films, limits and folders, else a new one.
+
+    It needs no network, so it can be made while one is trained.
+    """
+    asked = {
+        "films": [record.key for record in records],
+        "limits": limits.as_dict(),
+        "foreign": [folder.name for folder in foreign],
+        "resamples": resamples,
+    }
+    if path.is_file():
+        kept = read_json(path)
+        if kept["asked"] == asked:
+            return dict(kept["found"])
+    found = study_film_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
+    write_json(path, {"asked": asked, "found": found})
+    return found
 
 
 def _blurred(film: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

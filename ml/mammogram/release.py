@@ -29,7 +29,7 @@ from ml.mammogram.evaluation import MARK_RATE, evaluate_films, short_figures
 from ml.mammogram.film import CANVAS, GRID, Film
 from ml.mammogram.network import Detector, shipped_graph
 from ml.mammogram.reading import read_run
-from ml.mammogram.refusals import study_film_refusals
+from ml.mammogram.refusals import kept_film_refusals
 from ml.mammogram.training import restore_detector
 from ml.metrics import RESAMPLES
 from ml.registry import MANIFEST, manifest_seal, read_manifest, verified_bytes
@@ -119,7 +119,9 @@ def _write_artifact(
         _muscle(not WITHOUT_MUSCLE): short_figures(films[not WITHOUT_MUSCLE], resamples),
     }
     limits = FilmLimits()
-    parts["refusals"] = study_film_refusals(records, limits=limits, foreign=foreign, resamples=resamples)
+    parts["refusals"] = kept_film_refusals(
+        run / "refusals.json", records, limits=limits, foreign=foreign, resamples=resamples
+    )
     shutil.copyfile(run / "learning-curves.png", folder / "learning-curves.png")
 
     keras.backend.clear_session()

@@ -107,7 +107,7 @@ def most_compact(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np
     # The border counts as background: a component that is cut by it does not look wider than it is.
     depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     deepest = np.zeros(count)
-    np.maximum.at(deepest, parts.ravel(), depth.ravel())
+    np.maximum.at(deepest, np.asarray(parts.ravel(), np.intp), depth.ravel())
     main = parts == 1 + int(deepest[1:].argmax())
     return main, mask & ~main
 

@@ -20,7 +20,7 @@ from ml.data.readers import file_digest
 from ml.data.records import FOLDS, DataError, ImageRecord, summary
 from ml.mammogram.network import Detector, build_detector, cell_loss
 from ml.mammogram.plots import draw_detector_curves
-from ml.mammogram.probe import Samples, draw_samples, fit_heads
+from ml.mammogram.probe import Moments, draw_samples, fit_heads, sum_moments
 from ml.mammogram.recipe import DetectorRecipe
 from ml.mammogram.targets import Cell
 from ml.mammogram.views import PLAIN, FilmViews, build_film_views
@@ -28,13 +28,13 @@ from ml.mammogram.windows import Windows
 from ml.metrics import area_under_curve
 from ml.storage import read_arrays, read_json, write_arrays, write_json, write_text
 
-SCORES_FILE, PROBE_SCORES_FILE = "scores.npz", "probe-scores.npz"
+SCORES_FILE = "scores.npz"
 
 PROBE_VIEWS = (PLAIN, PLAIN + 1)
 """Views of each film whose cells the probe is fitted on."""
 
-LOOK_EVERY, LOOK_SHARE = 2, 4
-"""For the learning curve every fourth held-out film is looked at every second epoch; nothing is chosen by it."""
+LOOK_EVERY, LOOK_SHARE = 3, 4
+"""For the learning curve every fourth held-out film is looked at every third epoch; nothing is chosen by it."""
 
 PARTS = (*(f"fold-{fold}" for fold in range(FOLDS)), "final")
 """What a run consists of; each part is a network of its own."""
@@ -89,6 +89,10 @@ def train_detector(
     )
     folds = np.array([record.fold for record in records])
     samples = draw_samples(detector, views, chosen=PROBE_VIEWS, seed=seed, path=out / "cache" / "probe.npz")
+    moments = sum_moments(
+        samples, sources=[record.source for record in records], folds=[record.fold for record in records]
+    )
+    del samples
     for part in parts:
         folder = out / part
         if (folder / "network.npz").is_file():
@@ -97,7 +101,7 @@ def train_detector(
         fit_detector(
             records,
             views=views,
-            samples=samples,
+            moments=moments,
             films=np.flatnonzero(~held_out),
             held_out=np.flatnonzero(held_out),
             weights=weights,
@@ -113,7 +117,7 @@ def fit_detector(
     records: Sequence[ImageRecord],
     *,
     views: FilmViews,
-    samples: Samples,
+    moments: Moments,
     films: NDArray[np.intp],
     held_out: NDArray[np.intp],
     weights: Path | None,
@@ -126,14 +130,14 @@ def fit_detector(
     Args:
         records: all films.
         views: their frozen features.
-        samples: cells for the probe that fine-tuning starts from.
+        moments: for the probe that fine-tuning starts from.
         films: indices that are fitted on.
         held_out: indices that are only measured, for the learning curve; the number of epochs is fixed.
         weights: headless ImageNet weights, or ``None``.
         recipe: the training recipe.
         seed: of weights, windows and dropout.
-        folder: receives ``checkpoint.npz`` after every epoch and ``history.csv``; ``probe-scores.npz`` and at the end
-            ``scores.npz``, the logits of the held-out films by key before and after fine-tuning; and ``network.npz``.
+        folder: receives ``checkpoint.npz`` after every epoch, ``history.csv`` and at the end ``scores.npz``, the logits
+            of the held-out films by key, and ``network.npz``.
 
     Returns:
         the network with the moving average of its weights.
@@ -150,13 +154,11 @@ def fit_detector(
     if not state.is_file():
         fit_heads(
             detector,
-            samples,
-            sources=sources,
-            films=films,
-            penalty=recipe.penalty,
-            malignancy_penalty=recipe.malignancy_penalty,
+            moments,
+            folds=sorted({records[film].fold for film in films}),
+            shrinkage=recipe.shrinkage,
+            malignancy_shrinkage=recipe.malignancy_shrinkage,
         )
-        _store_scores(folder / PROBE_SCORES_FILE, records, views, held_out, trunk)
     total = max(1, recipe.epochs * recipe.steps)
     warmup = max(1, round(recipe.warmup * total))
     schedule = keras.optimizers.schedules.CosineDecay(

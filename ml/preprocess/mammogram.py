@@ -45,7 +45,7 @@ def breast_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
         bool (H, W); all false where nothing stands out from the background.
     """
     small = _shrunk(grey)
-    smooth = cv2.GaussianBlur(small, (5, 5), 0)
+    smooth = np.asarray(cv2.GaussianBlur(small, (5, 5), 0), np.uint8)
     if int(smooth.max()) - int(smooth.min()) < LEAST_RANGE:
         return np.zeros(grey.shape, bool)
     level = _background_level(smooth)
@@ -61,7 +61,7 @@ def breast_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.zeros(grey.shape, bool)
     # Fat at the chest wall is nearly as dark as the background of a digital film: bays in the outline are closed.
     closing = 4 * radius
-    room = cv2.copyMakeBorder((parts == best).astype(np.uint8), *[closing] * 4, cv2.BORDER_CONSTANT)
+    room = np.pad((parts == best).astype(np.uint8), closing)
     closed = cv2.morphologyEx(room, cv2.MORPH_CLOSE, _disc(closing))[closing:-closing, closing:-closing]
     return _enlarged(_filled(closed > 0), grey.shape)
 

@@ -102,16 +102,19 @@ def _glyphs(grey: NDArray[np.uint8], strokes: NDArray[np.uint8], *, step: float)
     usual = cv2.blur(np.minimum(strokes, np.uint8(step)), (81, 81), borderType=cv2.BORDER_REFLECT).astype(np.float32)
     seeds = (strokes >= step) & (strokes > 5 * usual)
     spots = (cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((13, 13), np.uint8)) >= step) & (grey >= 90)
-    _, parts, stats, centres = cv2.connectedComponentsWithStats(spots.astype(np.uint8), connectivity=8)
+    _, parts, stats, middles = cv2.connectedComponentsWithStats(spots.astype(np.uint8), connectivity=8)
     seeded = np.bincount(parts[seeds], minlength=len(stats))
-    height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
+    height = np.asarray(stats[:, cv2.CC_STAT_HEIGHT], np.float64)
+    width = np.asarray(stats[:, cv2.CC_STAT_WIDTH], np.float64)
     tallest = _tallest(grey)
     sized = (height >= 5) & (height <= tallest) & (width <= 6 * tallest)
     sized[0] = False
     drawn = seeded / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
     # A strand of tissue is long, thin and flat; several letters grown together are long but full of strokes.
     glyph = sized & (seeded >= 3) & (drawn >= np.where(width <= 3 * height, 0.12, 0.18))
-    glyph |= _beside(glyph, sized & (width <= 2 * height), stats=stats, centres=centres)
+    glyph |= _beside(
+        glyph, sized & (width <= 2 * height), height=height, width=width, centres=np.asarray(middles, np.float64)
+    )
     return glyph[parts]
 
 
@@ -133,12 +136,16 @@ def _words(strokes: NDArray[np.uint8], *, step: float) -> NDArray[np.bool_]:
 
 
 def _beside(
-    glyph: NDArray[np.bool_], candidate: NDArray[np.bool_], *, stats: NDArray[np.int32], centres: NDArray[np.float64]
+    glyph: NDArray[np.bool_],
+    candidate: NDArray[np.bool_],
+    *,
+    height: NDArray[np.float64],
+    width: NDArray[np.float64],
+    centres: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     """Candidates that continue a line of text: as high as a glyph, on its line, less than two letters away."""
     accepted = np.zeros_like(glyph)
     reached = np.flatnonzero(glyph)
-    height, width = stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH]
     for _ in range(3):
         waiting = np.flatnonzero(candidate & ~glyph & ~accepted)
         if not len(waiting) or not len(reached):
@@ -190,7 +197,7 @@ def _calipers(grey: NDArray[np.uint8], *, step: float) -> tuple[NDArray[np.bool_
 
 def _measuring_lines(grey: NDArray[np.uint8], centres: list[tuple[int, int]]) -> NDArray[np.bool_]:
     """Dotted lines between two calipers: along them the image is brighter than on both sides, dot after dot."""
-    detail = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((5, 5), np.uint8))
+    detail = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((5, 5), np.uint8)), np.uint8)
     found = np.zeros(grey.shape, np.uint8)
     for first, (top, left) in enumerate(centres):
         for bottom, right in centres[:first]:

@@ -45,10 +45,10 @@ def sector_mask(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """
     scale = min(1.0, WORK_SIDE / max(grey.shape))
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1.0 else grey
+    small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8) if scale < 1.0 else grey
     # A median removes text and thin frames of menus but keeps speckle's mean.
     lit = (cv2.medianBlur(np.ascontiguousarray(small), 5) > BLACK).astype(np.uint8)
-    lit = cv2.morphologyEx(lit, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    lit = np.asarray(cv2.morphologyEx(lit, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), np.uint8)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
     if count < 2:
         return np.ones(grey.shape, bool)

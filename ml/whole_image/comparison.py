@@ -1,6 +1,6 @@
 """The publications' recipes side by side: what a leaky split reads, and what the given folds read.
 
-Each row is one figure with its n and its 95 % interval by bootstrap over groups, in the order of the runs.
+Each row is one figure with its n and its 95 % interval by bootstrap over groups, in the order of the runs. NumPy only.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from ml.data.records import DataError
 from ml.markdown import figure_text, markdown_table
 from ml.metrics import RESAMPLES, area_under_curve, bootstrap, sensitivity_specificity, softmax
 from ml.storage import read_json
-from ml.whole_image.fitting import positive_class
-from ml.whole_image.recipe import WholeImageRecipe
-from ml.whole_image.run import LEAK_SAFE, LEAKY
+from ml.whole_image.recipe import WholeImageRecipe, positive_class
 
-TABLES = {LEAKY: "leaky.csv", LEAK_SAFE: "out-of-fold.csv"}
+TABLES = {"leaky": "leaky.csv", "leak-safe": "out-of-fold.csv"}
+"""Predictions of a run by how the images were split."""
 
 
 def comparison_rows(runs: Sequence[Path], *, resamples: int = RESAMPLES) -> list[dict[str, Any]]:

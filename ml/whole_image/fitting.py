@@ -19,7 +19,7 @@ from ml.networks.rates import DiscriminativeAdam
 from ml.networks.zoo import Network, build_network
 from ml.runs import History, history_table
 from ml.storage import read_arrays, write_arrays, write_text
-from ml.whole_image.recipe import WholeImageRecipe
+from ml.whole_image.recipe import WholeImageRecipe, positive_class
 from ml.whole_image.views import PLAIN, ViewTable
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
@@ -284,11 +284,6 @@ def _validation_row(
         "validation_accuracy": float((probabilities.argmax(1) == labels).mean()),
         "validation_auc": area_under_curve(labels == positive, probabilities[:, positive]),
     }
-
-
-def positive_class(classes: Sequence[str]) -> int:
-    """Index of the class that an AUC is about: malignant, or abnormal."""
-    return next(index for index, name in enumerate(classes) if name in ("malignant", "abnormal"))
 
 
 def _best_epoch(history: History) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,11 @@ class WholeImageRecipe:
     def as_dict(self) -> dict[str, Any]:
         """The recipe as nested plain values; :meth:`from_mapping` reads them back."""
         return {**dataclasses.asdict(self), "rates": dict(self.rates)}
+
+
+def positive_class(classes: Sequence[str]) -> int:
+    """Index of the class that an AUC is about: malignant, or abnormal."""
+    return next(index for index, name in enumerate(classes) if name in ("malignant", "abnormal"))
 
 
 def _read(cls: type, values: object, *, where: str) -> object:

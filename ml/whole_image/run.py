@@ -22,7 +22,6 @@ from ml.whole_image.fitting import Fitted, Samples, fit, new_network, predict_lo
 from ml.whole_image.recipe import WholeImageRecipe
 from ml.whole_image.views import ViewTable, build_views
 
-LEAK_SAFE, LEAKY = "leak-safe", "leaky"
 CURVES = {"train_loss": "training loss", "validation_loss": "validation loss", "validation_auc": "validation AUC"}
 
 _HELD_OUT = 0.2
@@ -81,7 +80,7 @@ def leaky_part(records: Sequence[ImageRecord], recipe: WholeImageRecipe, *, seed
     copies = all_copies(np.arange(len(records)), recipe)
     order = np.random.default_rng([seed, 11]).permutation(len(copies.images))
     cut = round(len(order) * _HELD_OUT)
-    return Part(name=LEAKY, train=copies.take(order[cut:]), held_out=copies.take(order[:cut]))
+    return Part(name="leaky", train=copies.take(order[cut:]), held_out=copies.take(order[:cut]))
 
 
 def train_run(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.urls import reverse
 
@@ -13,7 +15,9 @@ from accounts.models import AuditEvent
 from diagnosis import inference
 from diagnosis.actions import register_models
 from diagnosis.model_card import rendered
-from diagnosis.models import ModalitySetting, ModelVersion
+from diagnosis.models import Analysis, ModalitySetting, ModelVersion
+from ml.monitoring import monitoring_reference
+from portal.bench.history_data import fill
 from tests.fixture_results import succeeded
 
 
@@ -99,6 +103,63 @@ def test_a_card_that_is_gone_says_so(client, rachel, trial):
     client.force_login(rachel)
     html = page(client, card_of(trial))
     assert "The card is not installed" in html
+
+
+# Of late
+
+
+@pytest.fixture
+def watched(shipped, tmp_path, monkeypatch):
+    """The shipped model with a reference of scores and sharpness, measured on 400 images."""
+    chance = np.random.default_rng(3)
+    reference = monitoring_reference({"probability_malignant": chance.random(400), "blur": chance.random(400)})
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"monitoring": reference}), encoding="utf-8")
+    monkeypatch.setattr(inference, "evaluation_path", lambda name, version: path)
+    return shipped
+
+
+def analysed(study, reader, model, *, count: int, score) -> None:
+    """Rows as if the model had judged so many images; ``score(place)`` is its own probability of malignancy."""
+    fill(count)
+    for place, row in enumerate(Analysis.objects.filter(state="succeeded")):
+        Analysis.objects.filter(pk=row.pk).update(
+            model_name=model.name,
+            model_version=model.version,
+            probability_malignant=0.01,
+            own_probabilities={"malignant": score(place)},
+            quality=[{"name": "blur", "value": (place * 0.618) % 1, "passed": True, "limit": "", "message": ""}],
+        )
+
+
+def test_before_fifty_images_nothing_is_concluded(client, adam, watched):
+    client.force_login(adam)
+    html = page(client, card_of(watched))
+    assert "Not enough images yet" in html
+    assert "Fifty are needed." in html
+
+
+def test_scores_like_those_it_was_measured_on_are_called_so(client, adam, study, watched):
+    analysed(study, adam, watched, count=150, score=lambda place: (place * 0.618) % 1)
+    client.force_login(adam)
+    html = page(client, card_of(watched))
+    assert "As when it was measured" in html
+    assert "That is no proof that its results are right." in html
+    assert "Probability of malignancy" in html
+    assert "Sharpness" in html
+
+
+def test_scores_that_moved_are_called_so_with_what_to_do(client, ivan, study, rachel, watched):
+    analysed(study, rachel, watched, count=150, score=lambda place: 0.6 + 0.4 * ((place * 0.618) % 1))
+    client.force_login(ivan)
+    html = page(client, card_of(watched))
+    assert '<span class="mark mark-warn">Has moved</span>' in html
+    assert "Compare recent results with the final diagnoses" in html
+
+
+def test_a_model_without_a_reference_is_said_not_to_be_watched(client, rachel, trial):
+    client.force_login(rachel)
+    assert "so it is not watched" in page(client, card_of(trial))
 
 
 # A research model, switched on and off

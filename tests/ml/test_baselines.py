@@ -82,7 +82,7 @@ def test_every_classifier_learns_what_can_be_learnt(name):
     make = CLASSICAL.get(name, logistic_regression)
     records = made_records(80)
     labels = np.array([record.label_index for record in records])
-    features = np.random.default_rng(0).normal(size=(160, 4)) + labels[:, None] * 2.5
+    features = np.random.default_rng(0).normal(size=(160, 4)) + labels[:, None] * 5.0
     scores = out_of_fold(splits_of(records, seed=0)["leak-safe"], classifier(make, features, labels))
     rows = by_name(
         measure(system=name, split="leak-safe", records=records, scores=scores, command="python -m ml x", resamples=50)

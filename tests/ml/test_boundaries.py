@@ -10,7 +10,10 @@ import pytest
 LIBRARY = Path(__file__).resolve().parents[2] / "ml"
 FOREIGN = {"django", "celery", "rest_framework", "accounts", "diagnosis", "portal", "torch"}
 TRAINING_ONLY = {"tensorflow", "keras", "matplotlib", "sklearn"}
-SERVING = ("contract", "registry", "runtime", "pipeline", "quality", "explain", "images", "calibrate", "metrics")
+SERVING = (
+    *("contract", "registry", "runtime", "pipeline", "quality", "explain", "images", "calibrate", "metrics"),
+    *("fusion", "uncertain", "prevalence", "attribution", "segment", "looks/reading", "looks/closeup"),
+)
 
 
 def imported(path: Path) -> set[str]:

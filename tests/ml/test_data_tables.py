@@ -54,6 +54,7 @@ def collection(tmp_path):
         (lambda rows: rows[3].update(label="Benign"), "unknown_label", 5, "Labels are lower case"),
         (lambda rows: rows[3].update(fold="x"), "bad_fold", 5, "fold 'x' is not a number"),
         (lambda rows: rows[3].update(fold="²"), "bad_fold", 5, "is not a number"),
+        (lambda rows: rows[3].update(fold="5"), "bad_fold", 5, "fold 5 is outside 0-4"),
         (lambda rows: rows[3].update(image="images/none.png"), "missing_file", 5, "Restore the file or remove the row"),
         (lambda rows: rows[3].update(image="../secret.png"), "unsafe_path", 5, "without '..'"),
         (lambda rows: rows[3].update(mask="masks/none.png"), "missing_mask", 5, "empty the cell"),

@@ -53,6 +53,17 @@ def test_a_map_below_the_goal_is_shown_and_says_so():
     assert "pointing 1.30" in entry["reason"]
 
 
+def test_where_the_middle_never_hits_a_map_that_hits_is_better_and_one_that_does_not_is_no_better():
+    never = {"value": 0.0, "low": 0.0, "high": 0.0, "n": 50, "groups": 40}
+    undefined = {"value": None, "low": None, "high": None, "n": 50, "groups": 40}
+    figures = {"pointing": ratio(0.4, 0.3), "centre_pointing": never, "pointing_ratio": undefined}
+    hits = study()
+    hits["sets"]["busi malignant"] |= figures
+    assert explanation_entry(hits)["shown"] is True
+    hits["sets"]["busi malignant"]["pointing"] = never
+    assert explanation_entry(hits)["shown"] is False
+
+
 def test_a_map_that_was_never_checked_is_hidden():
     nothing = {"sets": {}, "weight_randomisation": {}, "least_ratio": 1.0, "goal_ratio": 1.5}
     assert explanation_entry(nothing)["shown"] is False
@@ -83,7 +94,12 @@ def test_the_study_counts_every_lesion_once_and_leaves_the_weights_alone(network
     records = read_collections([collection])
     before = [np.asarray(weight) for weight in network.full.weights]
     report = study_explanations(
-        records, explainer_of=lambda fold: explainer_of(network), resamples=20, plots=tmp_path / "plots"
+        records,
+        explainer_of=lambda fold: explainer_of(network),
+        resamples=20,
+        plots=tmp_path / "plots",
+        occluded_images=5,
+        shuffles=1,
     )
     for after, kept in zip(network.full.weights, before, strict=True):
         np.testing.assert_array_equal(np.asarray(after), kept)
@@ -91,7 +107,7 @@ def test_the_study_counts_every_lesion_once_and_leaves_the_weights_alone(network
         figures = report["sets"][f"clinic {label}"]
         assert figures["pointing"]["n"] == 10
         assert figures["checks"]["grad_cam_plus_plus"]["energy"]["n"] == 10
-        assert figures["checks"]["occlusion"]["rank_correlation_with_grad_cam"]["n"] == 10
+        assert figures["checks"]["occlusion"]["rank_correlation_with_grad_cam"]["n"] == 5
         # One look: what is drawn is the Grad-CAM of the whole look.
         assert figures["checks"]["grad_cam"]["energy"] == figures["energy"]
     assert (tmp_path / "plots" / "example-maps.png").stat().st_size > 1000
@@ -119,6 +135,8 @@ def test_maps_that_are_the_lesion_itself_win_and_maps_beside_it_lose(network, co
             records,
             explainer_of=lambda fold: explainer_of(network, image_maps=drawn(beside=beside)),
             resamples=20,
+            occluded_images=0,
+            shuffles=1,
         )
         return report["sets"]["clinic malignant"]
 
@@ -134,7 +152,7 @@ def test_the_randomisation_check_fails_a_map_that_ignores_the_weights(network, c
 
     records = read_collections([collection])
     honest = explainer_of(network)
-    assert randomisation(honest, records, shuffles=5)["passed"]
+    assert randomisation(honest, records[:10], shuffles=5)["passed"]
 
     class Deaf(type(honest)):
         """Its map is the image's brightness, whatever the network learnt."""
@@ -143,7 +161,7 @@ def test_the_randomisation_check_fails_a_map_that_ignores_the_weights(network, c
             return np.concatenate([self.prepare(record)[:, ::8, ::8] for record in wanted])
 
     values = {field.name: getattr(honest, field.name) for field in dataclasses.fields(honest)}
-    checked = randomisation(Deaf(**values), records, shuffles=2)
+    checked = randomisation(Deaf(**values), records[:10], shuffles=1)
     assert not checked["passed"]
     assert all(stage["mean"] > MOST_ALIKE for stage in checked["stages"].values())
 

@@ -12,6 +12,7 @@ from ml.markdown import figure_text, markdown_table
 from ml.models_page import fill_page, newest_of_each
 from ml.registry import ARTIFACTS, installed_models
 from ml.results import COLUMNS, Commands, ResultRow, main_table, model_rows, other_table, read_results
+from ml.side_results import ablation_table, shortcut_table
 from ml.storage import read_json
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -112,6 +113,25 @@ def test_the_shipped_model_s_rows_are_its_evaluation_s(shipped):
     assert any("->" in each.set for each in rows.values())
 
 
+def test_ablations_and_shortcuts_have_tables_of_their_own(tmp_path):
+    effect = {"set": "busi", "step": "non_local_means", "figure": "auc", "n": 608, "groups": 462, "value": 0.88}
+    effect |= {"low": 0.85, "high": 0.9, "difference": -0.012, "difference_low": -0.02, "difference_high": 0.001}
+    write(tmp_path, "ablations.json", {"command": "python -m ml ablate", "effects": [effect]})
+    figure = {"value": 0.99, "low": 0.98, "high": 1.0, "n": 2108, "groups": 1314}
+    origin = {"hospital": {"accuracy": figure, "largest_share": 0.712}}
+    pair = {name: {"accuracy": figure, "auc_malignant": figure} for name in ("plain", "masked", "difference")}
+    content = {"command": "python -m ml shortcuts", "model": "m 1.0.0", "origin": origin}
+    write(tmp_path, "shortcuts.json", {**content, "marks_only": {"busi": figure}, "frozen_when_masked": {"busi": pair}})
+    assert read_results(tmp_path) == []
+    commands = Commands()
+    ablations = ablation_table(tmp_path, commands)
+    assert "| BUSI | non local means | auc | 608 | 0.880 (0.850-0.900) | -0.012 (-0.020 to +0.001) | C1 |" in ablations
+    shortcuts = shortcut_table(tmp_path, commands).splitlines()
+    assert len(shortcuts) == 2 + 1 + 1 + 2
+    assert "0.990 (0.980-1.000) | 0.712 by always guessing" in shortcuts[2]
+    assert ablation_table(tmp_path / "nothing", commands) == ""
+
+
 def test_only_the_newest_version_of_a_model_is_shown():
     newest = newest_of_each(installed_models(ARTIFACTS))
     assert len({model.name for model in newest}) == len(newest)
@@ -139,11 +159,14 @@ def test_docs_models_is_what_the_command_writes(capsys):
 
 
 def test_the_page_s_plots_are_the_models_own():
-    for model in newest_of_each(installed_models(ARTIFACTS)):
-        for plot in ("roc.png", "reliability.png"):
-            if (model.folder / plot).is_file():
-                copied = DOCS / "results" / "plots" / f"{model.name}-{plot}"
-                assert copied.read_bytes() == (model.folder / plot).read_bytes()
+    folder = DOCS / "results" / "plots"
+    expected = {
+        f"{model.name}-{plot.name}": plot.read_bytes()
+        for model in newest_of_each(installed_models(ARTIFACTS))
+        for plot in model.folder.glob("*.png")
+    }
+    assert expected
+    assert {path.name: path.read_bytes() for path in folder.glob("*.png")} == expected
 
 
 def test_every_link_of_the_page_leads_somewhere():

@@ -17,6 +17,7 @@ import pytest
 from ml.commands import fit as fit_command
 from ml.data.readers import read_collections
 from ml.data.records import FOLDS
+from ml.whole_image.comparison import as_table, comparison_rows
 from ml.whole_image.recipe import WholeImageRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,9 +69,6 @@ def test_every_image_is_predicted_once_by_a_network_that_never_saw_its_patient(
     assert {"train_loss", "validation_loss", "validation_auc"} < set(history[0])
     assert (out / "learning-curves.png").is_file()
     assert len(rows_of(out / "leaky.csv")) == round(0.2 * 20 * 3)
-
-    from ml.whole_image.comparison import as_table, comparison_rows
-
     compared = comparison_rows([out], resamples=20)
     assert {row["split"] for row in compared} == {"leaky", "leak-safe"}
     assert {"system", "split", "set", "figure", "n", "value", "low", "high", "command"} == set(compared[0])
