@@ -22,7 +22,7 @@ from ml.contract import ImageError, Outcome
 from ml.images import read_image
 from ml.pipeline import analyse
 from ml.registry import InstalledModel
-from ml.runtime import THREADS, LoadedModel, load_installed
+from ml.runtime import THREADS, AnyModel, load_installed
 
 Kept = TypeVar("Kept")
 
@@ -53,7 +53,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_workers(installed: InstalledModel, *, workers: int, threads: int = THREADS) -> tuple[LoadedModel, ...]:
+def load_workers(installed: InstalledModel, *, workers: int, threads: int = THREADS) -> tuple[AnyModel, ...]:
     """The model once for each worker, because one interpreter runs one image at a time.
 
     Args:
@@ -71,7 +71,7 @@ def load_workers(installed: InstalledModel, *, workers: int, threads: int = THRE
 
 
 def analyse_files(
-    paths: Iterable[Path], models: Sequence[LoadedModel], *, finish: Finish[Kept]
+    paths: Iterable[Path], models: Sequence[AnyModel], *, finish: Finish[Kept]
 ) -> Iterator[Analysed[Kept]]:
     """Analyse files with one worker for each model.
 
@@ -91,7 +91,7 @@ def analyse_files(
     Raises:
         ModelError: the network returned no number; no later file is judged.
     """
-    idle: queue.SimpleQueue[LoadedModel] = queue.SimpleQueue()
+    idle: queue.SimpleQueue[AnyModel] = queue.SimpleQueue()
     for model in models:
         idle.put(model)
 
@@ -117,7 +117,7 @@ def analyse_files(
                 future.cancel()
 
 
-def _analyse_file(path: Path, model: LoadedModel, finish: Finish[Kept]) -> Analysed[Kept]:
+def _analyse_file(path: Path, model: AnyModel, finish: Finish[Kept]) -> Analysed[Kept]:
     try:
         pixels = read_image(path)
         return Analysed(path, finish(path, pixels, analyse(pixels, model)))

@@ -19,8 +19,14 @@ Forward = Callable[[], list[NDArray[np.float32]]]
 """One forward pass; the outputs, sorted by shape."""
 
 
+def graph_input(path: Path) -> NDArray[np.float32]:
+    """An input as the graph wants it, values in [-1, 1]; what they are does not change the time."""
+    shape = Interpreter(model_content=path.read_bytes()).get_input_details()[0]["shape"]
+    return np.random.default_rng(0).uniform(-1, 1, tuple(shape)).astype(np.float32)
+
+
 def litert_forward(path: Path, pixels: NDArray[np.float32], *, threads: int) -> Forward:
-    """LiteRT on float32 (1, S, S, 3), with every output copied out."""
+    """LiteRT on one float32 input, with every output copied out."""
     interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
     interpreter.allocate_tensors()
     entry = interpreter.get_input_details()[0]["index"]

@@ -26,12 +26,12 @@ from PIL import Image
 
 from ml.batch import analyse_files, load_workers
 from ml.bench import Figure, as_markdown, ratio, synthetic_image, time_in_turns
-from ml.bench_graphs import Forward, litert_forward, openvino_forward, openvino_version
+from ml.bench_graphs import Forward, graph_input, litert_forward, openvino_forward, openvino_version
 from ml.contract import OutcomeState
-from ml.images import Letterbox, network_input, read_image, to_grey
+from ml.images import read_image, to_grey
 from ml.pipeline import analyse
 from ml.registry import InstalledModel
-from ml.runtime import LoadedModel, load_installed
+from ml.runtime import AnyModel, LoadedModel, load_installed
 
 BATCH = 64
 """Images of the batch, as the goal states it."""
@@ -60,7 +60,7 @@ class Plan:
         workers: images of the batch analysed at the same time.
         images: folder of images to use; made ones by default.
         epoch_images: images of the training epoch; 0 leaves it out.
-        keras: whether the Keras rows are measured.
+        keras: whether the Keras rows are measured (of the ultrasound models; other networks have no such twin here).
     """
 
     runs: int
@@ -103,9 +103,9 @@ def measure(installed: InstalledModel, plan: Plan) -> dict[str, Any]:
     }
 
 
-def accept_made_images(model: LoadedModel) -> None:
+def accept_made_images(model: AnyModel) -> None:
     """Let the novelty gate be computed as ever but refuse nothing: a made image is no ultrasound, and may be told."""
-    if model.novelty is not None:
+    if isinstance(model, LoadedModel) and model.novelty is not None:
         model.novelty = dataclasses.replace(model.novelty, threshold=-math.inf)
 
 
@@ -160,7 +160,7 @@ def _files(images: Sequence[Path], folder: Path) -> tuple[Path, Path, list[Path]
 
 
 def _single_image(
-    installed: InstalledModel, model: LoadedModel, *, full: Path, small: Path, plan: Plan, folder: Path
+    installed: InstalledModel, model: AnyModel, *, full: Path, small: Path, plan: Plan, folder: Path
 ) -> list[Figure]:
     for path in (full, small):
         outcome = analyse(read_image(path), model)
@@ -169,8 +169,7 @@ def _single_image(
                 f"{path.name} is refused by {installed.name}, so it cannot be timed: {' '.join(outcome.reasons)} "
                 "Name a folder of images that are judged with --images."
             )
-    grey = to_grey(read_image(small))
-    pixels = network_input(Letterbox.fit(height=grey.shape[0], width=grey.shape[1], side=model.side).place(grey))
+    pixels = graph_input(installed.model_path)
     bare = litert_forward(installed.model_path, pixels, threads=plan.threads)
     single, needed = "bare LiteRT forward, one pass", f"bare LiteRT forward, {model.passes} passes"
     small_row, full_row = (f"decode to Outcome, {_size(path)} file" for path in (small, full))
@@ -202,7 +201,7 @@ def _single_image(
         rows += [other_wall, ratio("OpenVINO / LiteRT, the same passes", other_wall, timed[needed].wall)]
     else:
         rows.append(Figure(outside, note="not installed (requirements-bench.txt)"))
-    if plan.keras:
+    if plan.keras and isinstance(model, LoadedModel):
         rows += _keras(installed, pixels, timed[small_row].wall, plan, folder)
     return rows
 

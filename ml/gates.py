@@ -27,6 +27,7 @@ from ml.novelty import (
     CENTERS,
     EMBEDDING_WEIGHT,
     FALSE_REFUSALS,
+    FOREIGN_REFUSED,
     Examples,
     NoveltyReference,
     appearance,
@@ -42,9 +43,6 @@ MADE_EACH = 60
 
 SPOILT = 100
 """Good images that each spoiler is tried on."""
-
-LEFT_OUT_TOGETHER = 8
-"""Kinds are left out in this many turns, so a kind is judged by a fit that saw neither it nor a few others."""
 
 _NEIGHBOURS = 10
 _MAHALANOBIS_AXES = 64
@@ -209,17 +207,19 @@ def fit_and_study(
         ``other_images``, ``distances`` (what distances in the embedding alone would refuse) and ``novelty``.
     """
     good, made, named = material.good, material.made, np.asarray(material.sources)
-    reference, scores = fit_novelty(
+    fitted = fit_novelty(
         good.examples,
         made.examples,
         sources=material.sources,
         folds=material.folds,
+        kinds=material.kinds,
         views=material.views.examples,
         view_folds=material.folds,
         false_refusals=false_refusals,
         embedding_weight=embedding_weight,
         seed=seed,
     )
+    reference, scores = fitted.reference, fitted.held_out
     threshold = reference.threshold
 
     def fit(known: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> NoveltyReference:
@@ -241,10 +241,12 @@ def fit_and_study(
                 good.refused(unseen, threshold)[own].astype(float), groups, resamples=resamples
             )
     kind = np.asarray(material.kinds)
-    turns = {each: number % LEFT_OUT_TOGETHER for number, each in enumerate(dict.fromkeys(material.kinds))}
-    by_kind = _left_out(material, np.array([turns[each] for each in material.kinds]), fit, threshold)
+    by_kind = made.refused(fitted.left_out, threshold)
     family = np.array([FAMILY_OF[each] for each in material.kinds])
-    by_family = _left_out(material, family, fit, threshold)
+    by_family = np.zeros(len(family), bool)
+    for each in np.unique(family):
+        without = fit(np.ones(len(named), bool), family != each).scores(made.examples)
+        by_family[family == each] = made.refused(without, threshold)[family == each]
 
     def shipped(seen: Seen) -> dict[str, Any]:
         values = seen.refused(reference.scores(seen.examples), threshold).astype(float)
@@ -263,29 +265,14 @@ def fit_and_study(
         "distances": study_distances(material, reference, scores, false_refusals=false_refusals),
         "novelty": {
             "threshold": threshold,
-            "false_refusals_aimed_at": false_refusals,
+            "good_refused_at_most": false_refusals,
+            "foreign_refused_at_least": FOREIGN_REFUSED,
             "embedding_weight": embedding_weight,
             "reference_images": min(CENTERS, len(reference.weights)),
-            "made_of_each_kind": len(material.kinds) // len(turns),
+            "made_of_each_kind": len(material.kinds) // len(set(material.kinds)),
         },
     }
     return reference, figures
-
-
-def _left_out(
-    material: Material,
-    turn: NDArray[Any],
-    fit: Callable[[NDArray[np.bool_], NDArray[np.bool_]], NoveltyReference],
-    threshold: float,
-) -> NDArray[np.bool_]:
-    """Which computed images are refused when those of their own turn were not fitted on."""
-    everyone = np.ones(len(material.good.groups), bool)
-    refused = np.zeros(len(turn), bool)
-    for each in np.unique(turn):
-        own = turn == each
-        scores = fit(everyone, ~own).scores(material.made.examples)
-        refused[own] = material.made.refused(scores, threshold)[own]
-    return refused
 
 
 def _by_check(seen: Seen, rows: NDArray[np.bool_], *, novelty: NDArray[np.bool_]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import math
 from functools import cache
 
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 _OPERATIONS = (
     "ADD AVERAGE_POOL_2D BATCH_MATMUL BROADCAST_TO CAST CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEQUANTIZE DIV ELU EXP "
@@ -24,6 +25,25 @@ ARITHMETIC = frozenset(_OPERATIONS.split())
 
 TENSOR_ELEMENTS = 64_000_000
 """Most elements of one tensor: five times the largest of VGG16 at 512 pixels."""
+
+
+def open_graph(content: bytes, *, threads: int) -> Interpreter:
+    """A graph ready to run, its memory reserved.
+
+    Args:
+        content: a ``.tflite`` file, from anyone.
+        threads: threads of one forward pass.
+
+    Raises:
+        ValueError, RuntimeError: LiteRT cannot load it, or :func:`graph_fault` speaks against it.
+    """
+    # The constructor verifies the file's structure; nothing is reserved or run before the operations were looked at.
+    interpreter = Interpreter(model_content=content, num_threads=threads)
+    fault = graph_fault(content)
+    if fault:
+        raise ValueError(fault)
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def graph_fault(content: bytes) -> str:

@@ -50,11 +50,19 @@ RIDGE = 0.01
 EMBEDDING_AXES = 32
 EMBEDDING_WEIGHT = 0.5
 FALSE_REFUSALS = 0.006
-"""Share of good images below the threshold, out of fold, in the collection that fares worst."""
+"""Share of good images that the threshold may refuse at most, out of fold, in the collection that fares worst."""
+
+FOREIGN_REFUSED = 0.995
+"""Share of foreign images, of kinds left out of the fit, that the threshold need not go beyond: a scanner that nobody
+has seen yet is refused less often when the threshold is no higher than foreign images require."""
+
+TURNS = 8
+"""Foreign kinds are left out in this many turns, so a kind is judged by a fit that saw neither it nor a few others."""
 
 _LEVELS = np.array([2, 8, 24, 48, 80, 112, 144, 176, 208, 240, 252])
 _SPREAD_RANKS = np.array([2, 12, 24, 32, 40, 52, 61])
 _FURTHEST = 6.0
+_MARGIN = 0.001
 
 
 def appearance(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -246,52 +254,74 @@ class NoveltyReference:
 _ARRAYS = ("middle", "scale", "embedding_mean", "axes", "centers", "weights")
 
 
+@dataclass(frozen=True, slots=True)
+class NoveltyFit:
+    """A fitted reference, and the scores that its threshold rests on.
+
+    Attributes:
+        reference: fitted on all images.
+        held_out: float64 (N,), each good image's score by a fit on the other folds.
+        left_out: float64 (M,), each foreign image's score by a fit without its kind.
+    """
+
+    reference: NoveltyReference
+    held_out: NDArray[np.float64]
+    left_out: NDArray[np.float64]
+
+
 def fit_novelty(
     good: Examples,
     foreign: Examples,
     *,
     sources: Sequence[str],
     folds: NDArray[np.integer],
+    kinds: Sequence[str],
     views: Examples | None = None,
     view_folds: NDArray[np.integer] | None = None,
     false_refusals: float = FALSE_REFUSALS,
     embedding_weight: float = EMBEDDING_WEIGHT,
     seed: int = 0,
-) -> tuple[NoveltyReference, NDArray[np.float64]]:
-    """Fit the reference on all images, its threshold on scores that no image took part in.
+) -> NoveltyFit:
+    """Fit the reference on all images, its threshold on scores that neither the image nor its kind took part in.
+
+    The threshold is the lower of two: the one that refuses ``false_refusals`` of the good images in the worst
+    collection, and the one that refuses :data:`FOREIGN_REFUSED` of the foreign ones.
 
     Args:
         good: images of the kind to accept, as they are.
         foreign: images to refuse.
         sources: collection of each good image.
         folds: leak-safe fold of each good image.
+        kinds: kind of each foreign image; at least two kinds.
         views: changed copies of good images (other gain, frame, crop), which widen what is accepted.
-        view_folds: fold of the image each view was made from.
-        false_refusals: share of good images that the threshold may refuse in the worst collection.
+        view_folds: fold of the image each view was made from; needed with ``views``.
+        false_refusals: see above.
         embedding_weight: of the embedding's axes against the appearance; 0 leaves the embedding out.
         seed: of the choice of centers.
-
-    Returns:
-        the reference, and the out-of-fold score (N,) of each good image.
     """
-    folds = np.asarray(folds)
-    held_out = np.zeros(len(good))
+    folds, named = np.asarray(folds), np.asarray(sources)
+    copies = good.take(np.zeros(0, np.intp)) if views is None else views
+    copied = np.zeros(0, np.intp) if view_folds is None else np.asarray(view_folds)
 
-    def fit(keep: NDArray[np.bool_], keep_views: NDArray[np.bool_] | None) -> NoveltyReference:
-        known = good.take(keep)
-        if views is not None and keep_views is not None:
-            known = Examples.joined([known, views.take(keep_views)])
-        return fit_expansion(known, foreign, embedding_weight=embedding_weight, seed=seed)
+    def fit(keep: NDArray[np.bool_], keep_copies: NDArray[np.bool_], others: NDArray[np.bool_]) -> NoveltyReference:
+        known = Examples.joined([good.take(keep), copies.take(keep_copies)])
+        return fit_expansion(known, foreign.take(others), embedding_weight=embedding_weight, seed=seed)
 
+    all_good, all_copies = np.ones(len(good), bool), np.ones(len(copies), bool)
+    all_foreign = np.ones(len(foreign), bool)
+    held_out, left_out = np.zeros(len(good)), np.zeros(len(foreign))
     for fold in np.unique(folds):
-        others = None if view_folds is None else np.asarray(view_folds) != fold
-        held_out[folds == fold] = fit(folds != fold, others).scores(good.take(folds == fold))
-    named = np.asarray(sources)
+        own = folds == fold
+        held_out[own] = fit(~own, copied != fold, all_foreign).scores(good.take(own))
+    order = {kind: number % TURNS for number, kind in enumerate(dict.fromkeys(kinds))}
+    turn = np.array([order[kind] for kind in kinds])
+    for each in np.unique(turn):
+        own = turn == each
+        left_out[own] = fit(all_good, all_copies, ~own).scores(foreign.take(own))
     threshold = min(float(np.quantile(held_out[named == name], false_refusals)) for name in np.unique(named))
-    everything = None if view_folds is None else np.ones(len(np.asarray(view_folds)), bool)
-    final = fit(np.ones(len(good), bool), everything)
-    arrays = final.to_arrays() | {"threshold": np.array(round(threshold, 4))}
-    return NoveltyReference.from_arrays(arrays), held_out
+    threshold = min(threshold, float(np.quantile(left_out, FOREIGN_REFUSED, method="higher")) + _MARGIN)
+    arrays = fit(all_good, all_copies, all_foreign).to_arrays() | {"threshold": np.array(round(threshold, 4))}
+    return NoveltyFit(NoveltyReference.from_arrays(arrays), held_out, left_out)
 
 
 def fit_expansion(

@@ -247,20 +247,12 @@ def load_installed(installed: InstalledModel, *, threads: int = THREADS) -> AnyM
 
 
 def _interpreter(installed: InstalledModel, content: bytes, threads: int) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    from ml.graph_check import graph_fault
+    from ml.graph_check import open_graph
 
     try:
-        # The constructor verifies the file's structure; nothing is reserved or run before the graph was looked at.
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        fault = graph_fault(content)
-        if fault:
-            raise _invalid(installed, fault)
-        interpreter.allocate_tensors()
+        return open_graph(content, threads=threads)
     except (ValueError, RuntimeError) as error:
         raise _invalid(installed, f"LiteRT cannot load it ({error})") from error
-    return interpreter
 
 
 def _ports(installed: InstalledModel, interpreter: Any, *, side: int, heads: int) -> tuple[int, Mapping[str, int]]:

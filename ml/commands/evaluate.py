@@ -18,7 +18,7 @@ from ml.data.tables import read_labels, read_table
 from ml.figures import Judged, all_figures, stated_reliability
 from ml.plots import draw_reliability, draw_roc
 from ml.registry import active_model, find_model
-from ml.runtime import THREADS, LoadedModel
+from ml.runtime import THREADS, AnyModel
 from ml.storage import write_json
 
 _SHOWN = 10
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def measure(
-    rows: Sequence[dict[str, str]], *, root: Path, models: Sequence[LoadedModel], resamples: int, out: Path
+    rows: Sequence[dict[str, str]], *, root: Path, models: Sequence[AnyModel], resamples: int, out: Path
 ) -> dict[str, Any]:
     """Analyse each image and compare with its label.
 

@@ -159,6 +159,37 @@ def _mammogram(random: np.random.Generator, height: int, width: int) -> Pixels:
     return _expose(random, grey, blur=random.uniform(0.7, 1.6), grain=random.uniform(0.5, 5))
 
 
+def _subtraction(random: np.random.Generator, height: int, width: int) -> Pixels:
+    """A contrast-enhanced mammogram, subtracted: the breast almost one grey, its rim, the nipple, faint enhancement."""
+    image = np.zeros((height, width), np.float32)
+    middle, reach, tall = random.uniform(0.4, 0.6), random.uniform(0.6, 1.0), random.uniform(0.32, 0.52)
+    _ellipse(image, center=(0.0, middle), axes=(reach, tall), grey=1.0)
+    inside = image > 0.5
+    level = random.uniform(45, 110)
+    tissue = level + random.uniform(3, 18) * smooth_field(random, height, width, sigma=width / random.uniform(4, 12))
+    strands = -np.abs(smooth_field(random, height, width, sigma=random.uniform(2, 10)))
+    tissue = tissue + random.uniform(0, 14) * strands
+    # Scatter makes the border of the compressed breast darker or brighter than its middle.
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+    tissue = tissue + random.uniform(-35, 45) * np.exp(-depth / (width * random.uniform(0.02, 0.1)))
+    for _ in range(int(random.integers(0, 4))):
+        spot = np.zeros_like(image)
+        place = (random.uniform(0.1, 0.6) * reach, middle + random.uniform(-0.5, 0.5) * tall)
+        _ellipse(spot, center=place, axes=(random.uniform(0.02, 0.09), random.uniform(0.02, 0.09)), grey=1.0)
+        tissue = tissue + random.uniform(15, 70) * cv2.GaussianBlur(spot, (0, 0), width / 60)
+    grey = np.where(inside, np.clip(tissue, 12, 255), 0).astype(np.float32)
+    if random.random() < 0.6:
+        _ellipse(grey, center=(min(reach, 0.98), middle), axes=(0.02, 0.02), grey=random.uniform(150, 255))
+    if random.random() < 0.4:
+        corner = np.array(
+            [[0, 0], [int(random.uniform(0.2, 0.5) * width), 0], [0, int(random.uniform(0.2, 0.6) * height)]]
+        )
+        cv2.fillPoly(grey, [corner.astype(np.int32)], level + random.uniform(0, 60), cv2.LINE_AA)
+    if random.random() < 0.5:
+        grey = np.ascontiguousarray(grey[:, ::-1])
+    return _expose(random, grey, blur=random.uniform(0.5, 1.4), grain=random.uniform(0.5, 5))
+
+
 def _retina(random: np.random.Generator, height: int, width: int) -> Pixels:
     """Eye background: a disc with an optic disc and branching vessels."""
     side = min(height, width)
@@ -221,6 +252,7 @@ KINDS = {
     "chest radiograph": _chest,
     "limb radiograph": _limb,
     "mammogram": _mammogram,
+    "subtracted mammogram": _subtraction,
     "retina": _retina,
     "microscopy": _histology,
     "spine section": _spine,

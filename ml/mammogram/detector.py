@@ -72,6 +72,8 @@ class PatchDetector:
         self._input, self._scores, self._embedding = _ports(installed, self._interpreter)
         # An interpreter holds one set of tensors: two threads must not fill them at the same time.
         self._turn = threading.Lock()
+        # A graph that cannot run is refused when the model is loaded, not when the first patient's film comes.
+        self.forward(np.zeros(CANVAS, np.uint8))
 
     def forward(self, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over a canvas.
@@ -87,7 +89,10 @@ class PatchDetector:
         """
         with self._turn:
             self._interpreter.set_tensor(self._input, network_input(canvas))
-            self._interpreter.invoke()
+            try:
+                self._interpreter.invoke()
+            except RuntimeError as error:
+                raise _invalid(self.installed, f"LiteRT cannot run it ({error})") from error
             scores = self._interpreter.get_tensor(self._scores)[0]
             embedding = self._interpreter.get_tensor(self._embedding)[0]
         if not np.isfinite(scores).all() or not np.isfinite(embedding).all():
@@ -197,14 +202,12 @@ def load_detector(installed: InstalledModel, content: bytes, threads: int) -> Pa
 
 
 def _interpreter(installed: InstalledModel, content: bytes, threads: int) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
+    from ml.graph_check import open_graph
 
     try:
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
+        return open_graph(content, threads=threads)
     except (ValueError, RuntimeError) as error:
         raise _invalid(installed, f"LiteRT cannot load it ({error})") from error
-    return interpreter
 
 
 def _ports(installed: InstalledModel, interpreter: Any) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ Proc. SPIE 127:124 (1977).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,23 @@ class MarkedFilm:
         on: index of the lesion that each mark lies on, ``NOTHING`` or ``UNCLEAR`` (M,).
         lesions: how many lesions the film has.
         group: patient or pair, for the bootstrap.
+        false: scores of the marks on nothing.
+        best: the best score of a mark on each lesion that was marked at all.
     """
 
     scores: NDArray[np.float64]
     on: NDArray[np.intp]
     lesions: int
     group: str
+    false: NDArray[np.float64] = field(init=False)
+    best: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Found once: the bootstrap draws the same films thousands of times.
+        hit = np.unique(self.on[self.on >= 0])
+        best = [float(self.scores[self.on == lesion].max()) for lesion in hit]
+        object.__setattr__(self, "false", self.scores[self.on == NOTHING])
+        object.__setattr__(self, "best", np.array(best, np.float64))
 
 
 def lesions_hit(spots: Sequence[Spot], lesions: Sequence[Lesion], unclear: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -68,8 +79,8 @@ def free_response(films: Sequence[MarkedFilm]) -> tuple[NDArray[np.float64], NDA
 
     NaN shares where there is no lesion.
     """
-    false = np.sort(np.concatenate([film.scores[film.on == NOTHING] for film in films]))[::-1]
-    best = np.sort(_best_scores(films))[::-1]
+    false = np.sort(np.concatenate([film.false for film in films]))[::-1]
+    best = np.sort(np.concatenate([film.best for film in films]))[::-1]
     lesions = sum(film.lesions for film in films)
     thresholds = np.unique(np.concatenate([false, best]))[::-1]
     rate = np.searchsorted(-false, -thresholds, side="right") / len(films)
@@ -86,16 +97,8 @@ def sensitivity_at(films: Sequence[MarkedFilm], rates: Sequence[float] = RATES) 
 
 def score_at(films: Sequence[MarkedFilm], rate: float) -> float:
     """The lowest score from which marks are shown if there are to be at most ``rate`` false ones a film."""
-    false = np.sort(np.concatenate([film.scores[film.on == NOTHING] for film in films]))[::-1]
+    false = np.sort(np.concatenate([film.false for film in films]))[::-1]
     allowed = int(rate * len(films) + 1e-9)
     every = np.unique(np.concatenate([film.scores for film in films]))
     above = every[every > false[allowed]] if allowed < len(false) else every
     return float(above[0]) if len(above) else float("inf")
-
-
-def _best_scores(films: Sequence[MarkedFilm]) -> NDArray[np.float64]:
-    """The best score of a mark on each lesion that was marked at all."""
-    best: list[float] = []
-    for film in films:
-        best += [float(film.scores[film.on == lesion].max()) for lesion in np.unique(film.on[film.on >= 0])]
-    return np.array(best, np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ml.mammogram.calibration import FilmCalibration, fit_platt
 from ml.mammogram.film import CANVAS, CELL
 from ml.mammogram.froc import NOTHING, MarkedFilm, lesions_hit
 from ml.mammogram.marks import Spot, find_spots, smoothed
+from ml.mammogram.refusals import READERS
 from ml.mammogram.targets import Cell, TaughtFilm, cell_targets, read_taught_film
 from ml.mammogram.training import SCORES_FILE
 from ml.storage import read_arrays
@@ -93,11 +95,12 @@ def read_run(run: Path, records: Sequence[ImageRecord]) -> dict[bool, list[ReadF
             f"{run} has no scores of {len(missing)} films, such as {missing[0]}. Finish the training first."
         )
     films: dict[bool, list[ReadFilm]] = {False: [], True: []}
-    for number, record in enumerate(tqdm(records, desc="films")):
-        taught = read_taught_film(record)
-        for without_muscle, into in films.items():
-            random = np.random.default_rng(number)
-            into.append(_read(taught, scores[record.key], random, without_muscle=without_muscle))
+    with ThreadPoolExecutor(max_workers=READERS) as pool:
+        for number, taught in enumerate(tqdm(pool.map(read_taught_film, records), total=len(records), desc="films")):
+            for without_muscle, into in films.items():
+                random = np.random.default_rng(number)
+                scored = scores[taught.record.key]
+                into.append(_read(taught, scored, random, without_muscle=without_muscle))
     return films
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from ml.mammogram.film import Film
 from ml.metrics import bootstrap
 from ml.storage import read_json, write_json
 
+READERS = 4
+"""Films read at the same time; OpenCV lets go of Python's lock while it works."""
+
 MADE_EACH = 10
 """Computed images of each kind of foreign image."""
 
@@ -25,7 +29,7 @@ MOST_FOREIGN = 750
 """Real images of another kind that are read from one folder."""
 
 _DRAWN_MAMMOGRAM = "mammogram"
-"""The one kind of computed image that is meant to look like a mammogram: it is neither good nor foreign."""
+"""How the names of computed images end that are meant to look like mammograms: they are neither good nor foreign."""
 
 _SPOILT_FILMS = 60
 
@@ -54,10 +58,14 @@ def study_film_refusals(
         figure = bootstrap(lambda chosen: {"rate": float(values[chosen].mean())}, groups, resamples=resamples)["rate"]
         return figure.as_dict()
 
+    def refusals_of(paths: Sequence[Path]) -> list[bool]:
+        with ThreadPoolExecutor(max_workers=READERS) as pool:
+            return list(pool.map(lambda path: is_refused(read_image(path), limits=limits), paths))
+
     false = {}
     for source in sorted({record.source for record in records}):
         own = [record for record in records if record.source == source]
-        refused = [is_refused(read_image(record.path), limits=limits) for record in own]
+        refused = refusals_of([record.path for record in own])
         false[source] = rate(refused, [record.leak_group for record in own])
     random = np.random.default_rng(seed)
     sample = records[:: max(1, len(records) // _SPOILT_FILMS)]
@@ -69,7 +77,7 @@ def study_film_refusals(
     }
     made = {}
     for family, kinds in FAMILIES.items():
-        drawn = [(kind, each) for kind in kinds if kind != _DRAWN_MAMMOGRAM for each in range(MADE_EACH)]
+        drawn = [(kind, each) for kind in kinds if not kind.endswith(_DRAWN_MAMMOGRAM) for each in range(MADE_EACH)]
         refused = [is_refused(make_foreign(kind, seed=each), limits=limits) for kind, each in drawn]
         made[family] = rate(refused, [f"{kind} {each}" for kind, each in drawn])
     other = {}
@@ -78,9 +86,7 @@ def study_film_refusals(
         if not paths:
             raise ValueError(f"{folder / 'images'} holds no images.")
         paths = paths[:: -(-len(paths) // MOST_FOREIGN)]
-        other[folder.name] = rate(
-            [is_refused(read_image(path), limits=limits) for path in paths], [path.name for path in paths]
-        )
+        other[folder.name] = rate(refusals_of(paths), [path.name for path in paths])
     return {"false_refusals": false, "spoilt_films": spoilt, "made_images": made, "other_images": other}
 
 

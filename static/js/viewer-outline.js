@@ -19,9 +19,9 @@
 
   class Outline {
     constructor(root) {
-      this.svg = root.querySelector("[data-outline]");
+      this.svg = root.querySelector("[data-outline-layer]");
       this.shape = this.svg.querySelector("[data-outline-shape]");
-      this.markGroup = this.svg.querySelector("[data-marks]");
+      this.markGroup = this.svg.querySelector("[data-mark-shapes]");
       this.controls = root.querySelector("[data-lesion-controls]");
       this.slider = this.controls.querySelector("[data-outline-opacity]");
       this.words = this.controls.querySelector("[data-outline-words]");

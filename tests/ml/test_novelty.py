@@ -45,40 +45,41 @@ def foreign() -> Examples:
 def fitted(good, foreign):
     sources = ["one", "two"] * (len(good) // 2)
     folds = np.arange(len(good)) // 2 % 5
-    return fit_novelty(good, foreign, sources=sources, folds=folds, false_refusals=0.02)
+    kinds = np.repeat(list(KINDS), 3).tolist()
+    return fit_novelty(good, foreign, sources=sources, folds=folds, kinds=kinds, false_refusals=0.02)
 
 
 def test_good_images_pass_out_of_fold(fitted):
-    reference, held_out = fitted
-    assert (held_out < reference.threshold).mean() <= 0.05
+    held_out = fitted.held_out
+    assert (held_out < fitted.reference.threshold).mean() <= 0.05
     assert np.median(held_out) > 0.5
 
 
 def test_further_images_of_the_kind_pass(fitted):
     more = examples_of([drawn_ultrasound(seed=seed) for seed in range(100, 120)], kind=2.0, seed=3)
-    assert (fitted[0].scores(more) >= fitted[0].threshold).mean() >= 0.9
+    assert (fitted.reference.scores(more) >= fitted.reference.threshold).mean() >= 0.9
 
 
 def test_kinds_that_were_fitted_on_are_refused_with_other_pixels(fitted):
     others = examples_of([make_foreign(kind, seed=50) for kind in KINDS], kind=0.0, seed=4)
-    assert (fitted[0].scores(others) < fitted[0].threshold).mean() >= 0.97
+    assert (fitted.reference.scores(others) < fitted.reference.threshold).mean() >= 0.97
 
 
 @pytest.mark.parametrize("left_out", ["chest radiograph", "printed page", "white noise", "portrait", "mammogram"])
 def test_a_kind_that_nobody_thought_of_is_refused(good, foreign, fitted, left_out):
     names = np.repeat(list(KINDS), 3)
     reference = fit_expansion(good, foreign.take(names != left_out))
-    assert (reference.scores(foreign.take(names == left_out)) < fitted[0].threshold).all()
+    assert (reference.scores(foreign.take(names == left_out)) < fitted.reference.threshold).all()
 
 
 def test_what_is_far_from_everything_scores_minus_one(fitted):
-    reference = fitted[0]
+    reference = fitted.reference
     remote = Examples(np.full((1, EMBEDDED), -50, np.float32), np.full((1, len(reference.middle)), 1e6, np.float32))
     assert reference.scores(remote)[0] == pytest.approx(-1, abs=0.3)
 
 
 def test_the_check_says_what_is_wrong_and_what_to_do(fitted):
-    reference = fitted[0]
+    reference = fitted.reference
     page = inner_of(make_foreign("printed page", seed=9))
     check = reference.check(np.ones(EMBEDDED, np.float32), page)
     assert (check.name, check.passed) == (CHECK, False)
@@ -93,11 +94,11 @@ def test_the_check_says_what_is_wrong_and_what_to_do(fitted):
 
 def test_an_embedding_that_is_not_a_number_is_refused(fitted):
     broken = np.full(EMBEDDED, np.nan, np.float32)
-    assert not fitted[0].check(broken, inner_of(drawn_ultrasound(seed=7))).passed
+    assert not fitted.reference.check(broken, inner_of(drawn_ultrasound(seed=7))).passed
 
 
 def test_the_stored_reference_gives_the_same_scores(fitted, good, tmp_path):
-    reference = fitted[0]
+    reference = fitted.reference
     write_arrays(tmp_path / "novelty.npz", reference.to_arrays())
     again = NoveltyReference.from_arrays(read_arrays(tmp_path / "novelty.npz"))
     assert np.array_equal(again.scores(good), reference.scores(good))
@@ -108,7 +109,7 @@ def test_the_stored_reference_gives_the_same_scores(fitted, good, tmp_path):
 
 @pytest.mark.parametrize("spoil", ["missing", "shape", "nan"])
 def test_a_damaged_reference_is_refused(fitted, spoil):
-    arrays = dict(fitted[0].to_arrays())
+    arrays = dict(fitted.reference.to_arrays())
     if spoil == "missing":
         del arrays["weights"]
     elif spoil == "shape":
