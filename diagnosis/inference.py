@@ -248,13 +248,13 @@ def drift(model: ModelVersion, reference: Mapping[str, Any]) -> dict[str, Any]:
 
     analyses = Analysis.objects.filter(model_name=model.name, model_version=model.version)
     recent: dict[str, list[float]] = {}
-    rows = analyses.order_by("-queued_at").values_list("quality", "own_probabilities", "probability_malignant")
-    for checks, own, malignant in rows[:RECENT_IMAGES]:
+    columns = ("quality", "own_probabilities", "probability_malignant", "confidence")
+    for checks, own, malignant, confidence in analyses.order_by("-queued_at").values_list(*columns)[:RECENT_IMAGES]:
         for check in checks:
             recent.setdefault(check["name"], []).append(check["value"])
-        score = own["malignant"] if own else malignant
-        if score is not None:
-            recent.setdefault("probability_malignant", []).append(score)
+        if malignant is not None:
+            recent.setdefault("probability_malignant", []).append(own["malignant"] if own else malignant)
+            recent.setdefault("confidence", []).append(max(own.values()) if own else confidence)
     try:
         return drift_report(reference, recent).as_dict()
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

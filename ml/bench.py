@@ -152,8 +152,8 @@ def synthetic_image(*, height: int = 460, width: int = 620, seed: int = 0) -> ND
     power = np.zeros((height, width), np.float32)
     for _ in range(3):
         parts = random.standard_normal((height, width, 2)).astype(np.float32)
-        parts = cv2.GaussianBlur(parts, (0, 0), sigmaX=1.8 * size, sigmaY=1.0 * size)
-        power += (parts**2).sum(axis=2) / parts.var() / 6
+        spread = np.asarray(cv2.GaussianBlur(parts, (0, 0), sigmaX=1.8 * size, sigmaY=1.0 * size), np.float32)
+        power += (spread**2).sum(axis=2) / spread.var() / 6
     return np.clip(145 + 5.6 * (echo + 10 * np.log10(power + 1e-3)), 0, 255).astype(np.uint8)
 
 

@@ -62,8 +62,7 @@ def store_half_precision(path: Path, network: Classifier | TwoLookNetwork | Dete
     full = network.full
     exact = ("gamma", "moving_mean", "moving_variance")
     rounded = [
-        np.asarray(weight) if weight.name in exact else np.asarray(weight).astype(np.float16)
-        for weight in full.weights
+        np.asarray(weight) if weight.name in exact else np.asarray(weight).astype(np.float16) for weight in full.weights
     ]
     if not all(np.isfinite(weight).all() for weight in rounded):
         raise ValueError("A weight is too large for half precision.")

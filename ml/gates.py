@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ml.data.records import ImageRecord
+from ml.elsewhere import as_exported_elsewhere
 from ml.foreign import FAMILY_OF, KINDS, make_foreign
 from ml.images import Letterbox, network_input, read_image, to_grey
 from ml.metrics import RESAMPLES
+from ml.monitoring import BINS, monitoring_reference
 from ml.novelty import (
     CENTERS,
+    CHECK,
     EMBEDDING_WEIGHT,
     FALSE_REFUSALS,
     FOREIGN_REFUSED,
@@ -44,6 +46,9 @@ MADE_EACH = 60
 SPOILT = 100
 """Good images that each spoiler is tried on."""
 
+WATCHED = ("size", "aspect", "colour", "doppler", "blank", "contrast", "exposure", "text", "blur")
+"""Quality values whose distribution is kept for monitoring; ``crop`` and ``noise`` repeat ``size`` and ``blur``."""
+
 _NEIGHBOURS = 10
 _MAHALANOBIS_AXES = 64
 
@@ -56,11 +61,13 @@ class Seen:
         examples: N rows; those of images that a quality check refused may be zeros, since no network runs on them.
         failed: the quality checks that each image failed.
         groups: of each image, for the bootstrap.
+        values: what each quality check measured; a check that another one pre-empts has no value.
     """
 
     examples: Examples
     failed: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]
+    values: tuple[Mapping[str, float], ...] = ()
 
     @property
     def spoilt(self) -> NDArray[np.bool_]:
@@ -107,7 +114,7 @@ class Onlooker:
 
     def see(self, images: Iterable[tuple[str, NDArray[np.uint8]]], *, always: bool = False) -> Seen:
         """Look at (group, image) pairs; with ``always`` the network runs on refused images too."""
-        embeddings, looks, failed, groups = [], [], [], []
+        embeddings, looks, failed, groups, values = [], [], [], [], []
         for group, image in images:
             letterbox = Letterbox.fit(height=image.shape[0], width=image.shape[1], side=self._model.side)
             canvas = letterbox.place(to_grey(image))
@@ -118,7 +125,8 @@ class Onlooker:
             looks.append(appearance(inner))
             failed.append(tuple(check.name for check in quality.checks if not check.passed))
             groups.append(group)
-        return Seen(Examples(np.stack(embeddings), np.stack(looks)), tuple(failed), tuple(groups))
+            values.append({check.name: check.value for check in quality.checks})
+        return Seen(Examples(np.stack(embeddings), np.stack(looks)), tuple(failed), tuple(groups), tuple(values))
 
 
 def gather(
@@ -204,7 +212,8 @@ def fit_and_study(
         the reference, and for ``evaluation.json``: ``false_refusals`` (by collection, out of fold), ``by_check`` (share
         of good images that each check refuses), ``across_sets``, ``accepted_elsewhere``, ``spoilt_images``,
         ``made_images`` (by kind, the kind left out of the fit), ``made_families`` (the family left out),
-        ``other_images``, ``distances`` (what distances in the embedding alone would refuse) and ``novelty``.
+        ``other_images``, ``distances`` (what distances in the embedding alone would refuse), ``novelty``, and
+        ``monitoring`` (the inputs' reference for :func:`ml.monitoring.drift_report`).
     """
     good, made, named = material.good, material.made, np.asarray(material.sources)
     fitted = fit_novelty(
@@ -272,6 +281,9 @@ def fit_and_study(
             "made_of_each_kind": len(material.kinds) // len(set(material.kinds)),
         },
     }
+    inputs = {name: np.array([row[name] for row in good.values if name in row]) for name in WATCHED}
+    measured = {name: values for name, values in inputs.items() if len(values) >= BINS}
+    figures["monitoring"] = monitoring_reference({**measured, CHECK: scores})
     return reference, figures
 
 
@@ -353,74 +365,3 @@ def _neighbour_distance(known: NDArray[np.float32]) -> Callable[[NDArray[np.floa
         return np.asarray(np.partition(1 - directions @ unit.T, rank, axis=1)[:, rank], np.float64)
 
     return measure
-
-
-def as_exported_elsewhere(grey: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """A frame as another scanner, preset or export might give it: cropped, regained, rescaled, framed, compressed.
-
-    Args:
-        grey: uint8 (H, W).
-        random: source of all randomness.
-
-    Returns:
-        uint8 of another size.
-    """
-    image = _recropped(grey, random).astype(np.float32)
-    if random.random() < 0.7:
-        image = 255 * (image / 255) ** np.float32(random.uniform(0.65, 1.5)) * np.float32(random.uniform(0.7, 1.25))
-    if random.random() < 0.3:
-        image = image + np.float32(random.uniform(0, 25)) * (1 - image / 255)
-    if random.random() < 0.5:
-        image = image[:, ::-1]
-    if random.random() < 0.4:
-        zoom = random.uniform(0.5, 1.6)
-        how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-        image = cv2.resize(np.ascontiguousarray(image), None, fx=zoom, fy=zoom, interpolation=how)
-    if random.random() < 0.25:
-        image = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.2))
-    if random.random() < 0.25:
-        image = image + random.normal(0, random.uniform(1, 6), image.shape).astype(np.float32)
-    exported = np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8))
-    if random.random() < 0.5:
-        exported = _framed(exported, random)
-    if random.random() < 0.4:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(40, 95))]
-        exported = np.asarray(cv2.imdecode(cv2.imencode(".jpg", exported, quality)[1], cv2.IMREAD_GRAYSCALE), np.uint8)
-    return exported
-
-
-def _recropped(grey: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Another field of view: less depth or width, another aspect."""
-    if random.random() > 0.6:
-        return grey
-    height, width = grey.shape
-    part, aspect = random.uniform(0.55, 1), random.uniform(0.8, 1.25) ** 0.5
-    tall, wide = min(height, int(height * part * aspect)), min(width, int(width * part / aspect))
-    top = int(random.integers(0, height - tall + 1)) if random.random() < 0.5 else 0
-    left = int(random.integers(0, width - wide + 1))
-    return grey[top : top + tall, left : left + wide]
-
-
-def _framed(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Black margins with the scanner's ruler and a few words."""
-    height, width = image.shape
-    margins = [
-        int(random.uniform(0, 0.16) * side) * int(random.random() < 0.6) for side in (height, height, width, width)
-    ]
-    top, bottom, left, right = margins
-    ground = int(random.choice([0, 0, 0, 10, 30]))
-    framed = np.asarray(cv2.copyMakeBorder(image, *margins, cv2.BORDER_CONSTANT, value=ground), np.uint8)
-    tall, wide = framed.shape
-    step = int(random.integers(12, 40))
-    if random.random() < 0.7:
-        for row in range(top, tall - bottom, step):
-            cv2.line(framed, (max(1, left // 2), row), (max(1, left // 2) + 4, row), 200, 1)
-    if random.random() < 0.35:
-        for column in range(left, wide - right, step):
-            cv2.line(framed, (column, tall - 3), (column, tall - 1), 200, 1)
-    for _ in range(int(random.integers(0, 4))):
-        words = "".join(random.choice(list("ABCDEGLR 0123456789.cmHz"), int(random.integers(2, 12))))
-        place = (int(random.integers(0, max(1, wide - 60))), int(random.integers(10, tall)))
-        scale = random.uniform(0.3, 0.6)
-        cv2.putText(framed, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale, int(random.integers(150, 255)), 1)
-    return framed

@@ -38,7 +38,7 @@ SIGNIFICANCE = 0.01
 
 TOO_FEW, STABLE, WATCH, SHIFTED = "too few images", "stable", "watch", "shifted"
 
-_GRID = 401
+_GRID = 201
 _ORDER = (TOO_FEW, STABLE, WATCH, SHIFTED)
 
 
@@ -156,7 +156,7 @@ def monitoring_reference(values: Mapping[str, Floats | Sequence[float]], *, bins
             "n": len(sample),
             "edges": edges.tolist(),
             "shares": (counts / len(sample)).tolist(),
-            "quantiles": grid.tolist(),
+            "quantiles": [float(f"{value:.6g}") for value in grid],
         }
     return reference
 

@@ -16,7 +16,7 @@ of is refused too. NumPy and OpenCV only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -48,7 +48,7 @@ CENTERS = 600
 GAMMA = 0.6
 RIDGE = 0.01
 EMBEDDING_AXES = 32
-EMBEDDING_WEIGHT = 0.5
+EMBEDDING_WEIGHT = 0.25
 FALSE_REFUSALS = 0.006
 """Share of good images that the threshold may refuse at most, out of fold, in the collection that fares worst."""
 
@@ -81,29 +81,32 @@ def appearance(inner: NDArray[np.uint8]) -> NDArray[np.float32]:
     cumulative = np.cumsum(counts)[_LEVELS] / inner.size
     average, deviation = (float(value[0][0]) for value in cv2.meanStdDev(inner))
     contrast = deviation + 1.0
-    described = [*cumulative, average / 64, contrast / 32]
+    strong, mean = [], []
     current = inner
     for scale in range(SCALES):
-        described += _edges(current, contrast)
+        for each in _differences(current):
+            # A fraction of a level is added so that logarithms are finite.
+            strong.append(cv2.norm(each, cv2.NORM_L2) / each.size**0.5 + 0.1)
+            mean.append(cv2.norm(each, cv2.NORM_L1) / each.size + 0.05)
         if scale + 1 < SCALES:
             current = np.asarray(cv2.pyrDown(current), np.uint8)
-    described += _layout(inner, average=average, contrast=contrast)
-    return np.asarray(described, np.float32)
+    edges = np.log(np.array([strong, mean]) / np.array([[contrast] * len(strong), strong]))
+    layout = _layout(inner, average=average, contrast=contrast)
+    return np.asarray([*cumulative, average / 64, contrast / 32, *edges.ravel(), *layout], np.float32)
 
 
-def _edges(image: NDArray[np.uint8], contrast: float) -> list[float]:
-    """Edges and grain of one scale. Norms of 8-bit differences: half a level is added so that logs are finite."""
+def _differences(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    """Between neighbours along rows and along columns, and to the image without its grain, 8-bit each."""
     if min(image.shape) < 2:
-        return [0.0] * 6
-    across = cv2.absdiff(np.ascontiguousarray(image[:, 1:]), np.ascontiguousarray(image[:, :-1]))
+        flat = np.zeros((1, 1), np.uint8)
+        return flat, flat, flat
+    across = cv2.absdiff(image[:, 1:], image[:, :-1])
     down = cv2.absdiff(image[1:], image[:-1])
-    grain = cv2.absdiff(image, cv2.GaussianBlur(image, (3, 3), 0))
-    rms = [float(cv2.norm(each, cv2.NORM_L2)) / each.size**0.5 + 0.1 for each in (across, down, grain)]
-    mean = [float(cv2.norm(each, cv2.NORM_L1)) / each.size + 0.05 for each in (across, down, grain)]
-    return [
-        *np.log(np.array(rms) / contrast),
-        *np.log(np.array(mean) / np.array(rms)),
-    ]
+    return (
+        np.asarray(across, np.uint8),
+        np.asarray(down, np.uint8),
+        np.asarray(cv2.absdiff(image, cv2.GaussianBlur(image, (3, 3), 0)), np.uint8),
+    )
 
 
 def _layout(inner: NDArray[np.uint8], *, average: float, contrast: float) -> list[float]:
@@ -181,6 +184,13 @@ class NoveltyReference:
     weights: NDArray[np.float32]
     gamma: float
     threshold: float
+    _axes: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    _centers: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Widened once: to turn half into single precision for every image takes longer than the sum itself.
+        object.__setattr__(self, "_axes", self.axes.astype(np.float32))
+        object.__setattr__(self, "_centers", self.centers.astype(np.float32))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """For :func:`ml.storage.write_arrays`."""
@@ -225,11 +235,11 @@ class NoveltyReference:
             return np.asarray(looks, np.float32)
         lengths = np.linalg.norm(examples.embeddings, axis=1, keepdims=True)
         directions = examples.embeddings / np.maximum(lengths, 1e-12) - self.embedding_mean
-        return np.concatenate([looks, directions @ self.axes.astype(np.float32)], axis=1, dtype=np.float32)
+        return np.concatenate([looks, directions @ self._axes], axis=1, dtype=np.float32)
 
     def scores(self, examples: Examples) -> NDArray[np.float64]:
         """Scores (N,) of many images."""
-        return _kernel(self.place(examples), self.centers.astype(np.float32), self.gamma) @ self.weights - 1.0
+        return _kernel(self.place(examples), self._centers, self.gamma) @ self.weights - 1.0
 
     def score(self, embedding: NDArray[np.float32], inner: NDArray[np.uint8]) -> float:
         """Score of one image: about +1 among known images, -1 among foreign ones and far from everything."""

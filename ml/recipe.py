@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import yaml
 
@@ -57,7 +58,7 @@ class Recipe:
                 raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)}.")
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, object]) -> Recipe:
+    def from_mapping(cls, values: Mapping[str, object]) -> Self:
         """Build a recipe from named values; the others keep their defaults.
 
         Raises:
@@ -78,7 +79,7 @@ class Recipe:
         return cls(**typed)  # type: ignore[arg-type]
 
     @classmethod
-    def from_yaml(cls, path: Path) -> Recipe:
+    def from_yaml(cls, path: Path) -> Self:
         """Read a YAML mapping such as ``{epochs: 12, learning_rate: 0.0001}``; see :meth:`from_mapping`."""
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         if not isinstance(values, dict):

@@ -50,7 +50,7 @@ def measured(mask: NDArray[np.uint8]) -> Segmentation | None:
         return None
     left, top, width, height = cv2.boundingRect(mask)
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    largest = max(outlines, key=cv2.contourArea)
+    largest = np.asarray(max(outlines, key=cv2.contourArea), np.int32)
     return Segmentation(
         mask=mask,
         area_share=area / mask.size,

@@ -44,6 +44,10 @@ def run(arguments: Sequence[str]) -> int:
             content = {"command": command, "effects": [each.as_dict() for each in effects]}
             write_json(options.out / "ablations.json", content)
             write_text(options.out / "ablations.md", as_markdown(effects))
+    except ModuleNotFoundError as error:
+        # scikit-learn serves comparisons only, so a site that runs models does without it.
+        print(f"{error.name} is not installed. Run: pip install -r requirements-dev.txt", file=sys.stderr)
+        return 1
     except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

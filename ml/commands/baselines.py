@@ -37,6 +37,10 @@ def run(arguments: Sequence[str]) -> int:
             store = FeatureStore(options.cache, weights=options.weights)
             rows += frozen_rows(records, store, command=command, seed=options.seed, resamples=options.resamples)
         write_json(options.out, [row.as_dict() for row in rows])
+    except ModuleNotFoundError as error:
+        # scikit-learn serves comparisons only, so a site that runs models does without it.
+        print(f"{error.name} is not installed. Run: pip install -r requirements-dev.txt", file=sys.stderr)
+        return 1
     except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

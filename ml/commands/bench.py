@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import datetime
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from ml.bench_suite import BenchError, Plan, as_json, as_text, measure
 from ml.commands.files import image_files
 from ml.registry import active_model, find_model
 from ml.runtime import THREADS
+from ml.storage import write_text
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -43,7 +46,17 @@ def run(arguments: Sequence[str]) -> int:
     except BenchError as error:
         print(error, file=sys.stderr)
         return 1
-    print(as_json(measured) if options.json else as_text(measured))
+    said = as_json(measured) if options.json else as_text(measured)
+    print(said)
+    if options.out:
+        command = shlex.join(["python", "-m", "ml", "bench", *arguments])
+        title = "# Speed and memory of the models"
+        made = f"`{command}`, {datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}."
+        try:
+            write_text(options.out, said + "\n" if options.json else f"{title}\n\n{made}\n\n{said}\n")
+        except OSError as error:
+            print(f"{options.out} cannot be written ({error.strerror or error}). Choose another file.", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -60,4 +73,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-keras", action="store_true", help="leave out what needs TensorFlow")
     parser.add_argument("--no-training", action="store_true", help="leave out the training epochs")
     parser.add_argument("--json", action="store_true", help="JSON instead of the table")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write it there, such as docs/results/bench.md")
     return parser

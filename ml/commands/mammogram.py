@@ -13,9 +13,11 @@ import yaml
 
 from ml.contract import ImageError
 from ml.data.readers import LAYOUTS, read_collections
-from ml.data.records import DataError
+from ml.data.records import DataError, ImageRecord
 from ml.mammogram.recipe import DetectorRecipe
+from ml.mammogram.results import result_rows
 from ml.registry import ARTIFACTS
+from ml.storage import read_json, write_json
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -32,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _train(options: argparse.Namespace, records: list, command: Sequence[str]) -> int:
+def _train(options: argparse.Namespace, records: Sequence[ImageRecord], command: Sequence[str]) -> int:
     named = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
     if not isinstance(named, dict):
         raise ValueError(f"{options.config} must hold a mapping of recipe entries.")
@@ -57,7 +59,7 @@ def _train(options: argparse.Namespace, records: list, command: Sequence[str]) -
     return 0
 
 
-def _release(options: argparse.Namespace, records: list, command: Sequence[str]) -> int:
+def _release(options: argparse.Namespace, records: Sequence[ImageRecord], command: Sequence[str]) -> int:
     folder = options.out or ARTIFACTS / options.name / options.version
     from ml.mammogram.release import release_detector
 
@@ -72,6 +74,8 @@ def _release(options: argparse.Namespace, records: list, command: Sequence[str])
         resamples=options.resamples,
         arguments=command,
     )
+    if options.results:
+        write_json(options.results, [row.as_dict() for row in result_rows(read_json(folder / "evaluation.json"))])
     print(f"Released {options.name} {options.version}: {folder}")
     return 0
 
@@ -104,5 +108,6 @@ def _parser() -> argparse.ArgumentParser:
     release.add_argument("--foreign", type=Path, action="append", default=[], help="images that are no mammograms")
     release.add_argument("--note", action="append", default=[], help="sentence about this run for the card")
     release.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    release.add_argument("--results", type=Path, help="JSON file that receives the rows of the one table")
     release.add_argument("--out", type=Path, help="the artefact's folder; by default ml/artifacts/NAME/VERSION")
     return parser

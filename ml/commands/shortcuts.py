@@ -50,6 +50,10 @@ def run(arguments: Sequence[str]) -> int:
             scores = frozen_when_masked(records, FeatureStore(options.cache, weights=options.weights))
             report["frozen_when_masked"] = paired_figures(*scores, records, resamples=options.resamples)
         write_json(options.out, report)
+    except ModuleNotFoundError as error:
+        # scikit-learn serves comparisons only, so a site that runs models does without it.
+        print(f"{error.name} is not installed. Run: pip install -r requirements-dev.txt", file=sys.stderr)
+        return 1
     except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

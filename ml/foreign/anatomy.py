@@ -162,13 +162,22 @@ def _mammogram(random: np.random.Generator, height: int, width: int) -> Pixels:
 def _subtraction(random: np.random.Generator, height: int, width: int) -> Pixels:
     """A contrast-enhanced mammogram, subtracted: the breast almost one grey, its rim, the nipple, faint enhancement."""
     image = np.zeros((height, width), np.float32)
-    middle, reach, tall = random.uniform(0.4, 0.6), random.uniform(0.6, 1.0), random.uniform(0.32, 0.52)
+    middle, reach, tall = random.uniform(0.4, 0.75), random.uniform(0.6, 1.05), random.uniform(0.3, 0.75)
     _ellipse(image, center=(0.0, middle), axes=(reach, tall), grey=1.0)
+    if random.random() < 0.5:
+        # Seen obliquely, the breast runs on into the armpit.
+        armpit = [[0, 0], [random.uniform(0.3, 0.9), 0], [random.uniform(0.4, 0.9) * reach, middle], [0, middle]]
+        cv2.fillPoly(image, [(np.array(armpit) * (width, height)).astype(np.int32)], 1.0, cv2.LINE_AA)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), width / 40), np.float32)
     inside = image > 0.5
     level = random.uniform(45, 110)
     tissue = level + random.uniform(3, 18) * smooth_field(random, height, width, sigma=width / random.uniform(4, 12))
     strands = -np.abs(smooth_field(random, height, width, sigma=random.uniform(2, 10)))
-    tissue = tissue + random.uniform(0, 14) * strands
+    tissue = tissue + random.uniform(0, 14) * strands + random.uniform(0, 11) * _streaks(random, height, width)
+    for _ in range(int(random.integers(0, 4))):
+        fold = (smooth_field(random, 4, width, sigma=width / 3)[1] * 0.1 + random.random()) * height
+        away = np.abs(np.arange(height)[:, None] - fold[None, :]) / (height * random.uniform(0.01, 0.04))
+        tissue = tissue - random.uniform(10, 50) * np.exp(-(away**2))
     # Scatter makes the border of the compressed breast darker or brighter than its middle.
     depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
     tissue = tissue + random.uniform(-35, 45) * np.exp(-depth / (width * random.uniform(0.02, 0.1)))
@@ -188,6 +197,15 @@ def _subtraction(random: np.random.Generator, height: int, width: int) -> Pixels
     if random.random() < 0.5:
         grey = np.ascontiguousarray(grey[:, ::-1])
     return _expose(random, grey, blur=random.uniform(0.5, 1.4), grain=random.uniform(0.5, 5))
+
+
+def _streaks(random: np.random.Generator, height: int, width: int) -> Floats:
+    """Fine lines in one direction: what is left of tissue that moved between two exposures; deviation 1."""
+    grains = random.standard_normal((height, width)).astype(np.float32)
+    lines = cv2.GaussianBlur(grains, (0, 0), sigmaX=random.uniform(4, 12), sigmaY=random.uniform(0.6, 1.6))
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-70, 70), 1.5)
+    turned = cv2.warpAffine(lines, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(turned / (turned.std() + 1e-9), np.float32)
 
 
 def _retina(random: np.random.Generator, height: int, width: int) -> Pixels:

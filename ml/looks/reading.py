@@ -62,8 +62,7 @@ class FirstLook:
 
     def lesion_probability(self) -> NDArray[np.float32]:
         """Probability of each pixel of the image to belong to a lesion: float32 (H, W) in [0, 1]."""
-        size = (self.letterbox.width, self.letterbox.height)
-        return np.asarray(cv2.resize(self.probability, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        return _resized(self.probability, width=self.letterbox.width, height=self.letterbox.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +110,9 @@ class Reading:
         """
         letterbox, square = self.first.letterbox, self.first.square
         side = letterbox.side
-        whole = cv2.resize(
-            self.first.forward.maps[..., WHOLE] * np.float32(weights[0]), (side, side), interpolation=cv2.INTER_LINEAR
-        )
-        size = (letterbox.width, letterbox.height)
-        summed = cv2.resize(np.ascontiguousarray(letterbox.crop(whole)), size, interpolation=cv2.INTER_LINEAR)
-        close = cv2.resize(
-            self.second.maps[..., CLOSE] * np.float32(weights[1]), (square.size, square.size),
-            interpolation=cv2.INTER_LINEAR,
-        )  # fmt: skip
+        whole = _resized(self.first.forward.maps[..., WHOLE] * np.float32(weights[0]), width=side, height=side)
+        summed = _resized(letterbox.crop(whole), width=letterbox.width, height=letterbox.height)
+        close = _resized(self.second.maps[..., CLOSE] * np.float32(weights[1]), width=square.size, height=square.size)
         rows = slice(max(square.top, 0), min(square.top + square.size, letterbox.height))
         columns = slice(max(square.left, 0), min(square.left + square.size, letterbox.width))
         summed[rows, columns] += close[
@@ -143,8 +136,8 @@ def look_first(grey: NDArray[np.uint8], network: Network, *, side: int) -> First
 
 def first_look(letterbox: Letterbox, forward: LookForward) -> FirstLook:
     """What follows from a first forward pass: the lesion's probability and where to look closely."""
-    canvas = cv2.resize(sigmoid(forward.mask), (letterbox.side, letterbox.side), interpolation=cv2.INTER_LINEAR)
-    probability = np.ascontiguousarray(letterbox.crop(np.asarray(canvas, np.float32)))
+    canvas = _resized(sigmoid(forward.mask), width=letterbox.side, height=letterbox.side)
+    probability = np.ascontiguousarray(letterbox.crop(canvas))
     return FirstLook(
         letterbox=letterbox, forward=forward, probability=probability, square=_square(probability, letterbox)
     )
@@ -164,6 +157,12 @@ def look_twice(grey: NDArray[np.uint8], network: Network, *, side: int) -> Readi
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability of each logit, without overflow; float32 of the same shape."""
     return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
+
+
+def _resized(values: NDArray[np.float32], *, width: int, height: int) -> NDArray[np.float32]:
+    """float32 (h, w[, C]) to float32 (height, width[, C]), linear interpolation."""
+    grown = cv2.resize(np.ascontiguousarray(values), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(grown, np.float32)
 
 
 def _square(probability: NDArray[np.float32], letterbox: Letterbox) -> CloseUp:

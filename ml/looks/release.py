@@ -150,17 +150,20 @@ class _Writer:
         reference, refusals = fit_and_study(material, resamples=self._resamples)
         write_arrays(self._folder / NOVELTY_FILE, reference.to_arrays())
         manifest["novelty"] = {"threshold": reference.threshold}
-        named = {
-            "labels": [record.label for record in records],
-            "sources": [record.source for record in records],
-        }
-        index = fit_similar(material.good.examples.embeddings, keys=[record.key for record in records], **named)
+        labels, sources = [record.label for record in records], [record.source for record in records]
+        index = fit_similar(
+            material.good.examples.embeddings,
+            keys=[record.key for record in records],
+            labels=labels,
+            sources=sources,
+        )
         write_arrays(self._folder / SIMILAR_FILE, index.to_arrays())
         return {
             "refusals": refusals,
             "similar": study_similar(
                 {fold: self._embeddings(fold) for fold in range(FOLDS)},
-                **named,
+                labels=labels,
+                sources=sources,
                 groups=[record.leak_group for record in records],
                 folds=[record.fold for record in records],
                 resamples=self._resamples,

@@ -104,29 +104,37 @@ beside it), and probabilities of the three labels from the strongest mark. They 
 
 
 def _architecture(manifest: Mapping[str, Any]) -> str:
-    recipe = manifest["recipe"]
     rows, columns = manifest["input"]["canvas"]
     return f"""## How it works
 
 The breast is segmented, what lies outside is blackened, and the grey levels are stretched between the 1st and the
 99.5th percentile of the breast's own. The longer side of the image becomes {rows} pixels ({rows} x {columns} canvas,
-0.27 mm a pixel on mini-MIAS). MobileNetV2 (ImageNet weights; blocks 6-16 and the last convolution fine-tuned) runs over
-the whole canvas once. A linear head on each cell of its last convolution, which is what a patch classifier with global
-average pooling computes when it is slid over, and a second one on the last features of stride 16 (FCN-16s, Long et al.
-2015) yield two logits for each cell of 16 pixels: is a lesion here, and is it malignant if so. Each is averaged over
-3 x 3 cells; the strongest places at least 4 cells apart are the spots. Platt scalings turn the strongest spot's logits
-into the film's probabilities and each spot's into its mark's. The pectoral muscle is {manifest["pectoral_muscle"]}
-where it is found.
+0.27 mm a pixel on mini-MIAS). MobileNetV2 runs over the whole canvas once. A linear head on each cell of its last
+convolution, which is what a patch classifier with global average pooling computes when it is slid over, and a second
+one on the last features of stride 16 (FCN-16s, Long et al. 2015) yield two logits for each cell of 16 pixels: is a
+lesion here, and is it malignant if so. Each is averaged over 3 x 3 cells; the strongest places at least 4 cells apart
+are the spots. Platt scalings turn the strongest spot's logits into the film's probabilities and each spot's into its
+mark's. The pectoral muscle is {manifest["pectoral_muscle"]} where it is found.
 
-Training: windows of {recipe["window"]} x {recipe["window"]} cells cut from frozen features of whole films, from
-{recipe["views"]} augmented views each (flips, rotation, zoom, shift, gamma, contrast, CLAHE, noise, blur). In each
-batch {recipe["lesion_windows"]} windows on lesions and {recipe["tissue_windows"]} on tissue from each collection,
-and lesion cells weigh what tissue cells weigh **within each collection**, so that telling the collections apart earns
-nothing.
-Hard tissue is mined by the focal loss (exponent {recipe["focus"]:g}, Lin et al. 2017) over every cell in place of
-separate rounds. Malignancy is taught on mini-MIAS alone, for the other set has no benign lesion.
-{recipe["epochs"]} epochs of {recipe["steps"]} batches fixed in advance, AdamW, peak rate
-{recipe["learning_rate"]:g} with warm-up and cosine, moving average of the weights."""
+{_training(manifest["recipe"])}"""
+
+
+def _training(recipe: Mapping[str, Any]) -> str:
+    probe = f"""The heads are fitted on cells drawn from every film and one augmented view of it (flips, rotation, zoom,
+shift, gamma, contrast, CLAHE, noise, blur) by regularised discriminant analysis (Friedman 1989; shrinkage
+{recipe["shrinkage"]:g}, for malignancy {recipe["malignancy_shrinkage"]:g}). Every lesion counts alike, and **within
+each collection** lesions weigh what tissue weighs, so that telling the collections apart earns nothing. Malignancy is
+taught on mini-MIAS alone, for the other set has no benign lesion."""
+    if not recipe["epochs"]:
+        return f"""Training: the ImageNet weights of MobileNetV2 are kept as they are. {probe}"""
+    return f"""Training: {probe} From there blocks 6-16 and the last convolution are fine-tuned on windows of
+{recipe["window"]} x {recipe["window"]} cells from {recipe["views"]} augmented views of each film: in each batch
+{recipe["lesion_windows"]} windows on lesions and {recipe["tissue_windows"]} on tissue from each collection, weighted as
+above. Hard tissue is mined by the focal loss (exponent {recipe["focus"]:g}, Lin et al. 2017) over every cell in place
+of separate rounds. {recipe["epochs"]} epochs of {recipe["steps"]} batches fixed in advance, AdamW, peak rate
+{recipe["learning_rate"]:g} with warm-up and cosine, moving average of the weights.
+
+![Learning curves](learning-curves.png)"""
 
 
 def _data(evaluation: Mapping[str, Any]) -> str:
@@ -198,7 +206,7 @@ Truth by row:
 Both breasts of a pair joined to one exam ({exams["exams"]} exams, {exams["malignant"]} with cancer; the exam scores its
 worse breast): AUC malignant {figure_text(exams["auc_malignant"])}, AUC abnormal {figure_text(exams["auc_abnormal"])}.
 
-![ROC curves](roc.png) ![Reliability](reliability.png) ![Learning curves](learning-curves.png)
+![ROC curves](roc.png) ![Reliability](reliability.png)
 
 {" ".join(evaluation["notes"])}"""
 

@@ -16,7 +16,7 @@ from ml.foreign import FAMILIES, make_foreign
 from ml.images import IMAGE_SUFFIXES, read_image, to_grey
 from ml.mammogram.checks import FilmLimits, check_film
 from ml.mammogram.film import Film
-from ml.metrics import bootstrap
+from ml.refusals import grouped_rate
 from ml.storage import read_json, write_json
 
 READERS = 4
@@ -54,9 +54,7 @@ def study_film_refusals(
     """
 
     def rate(refused: Sequence[bool], groups: Sequence[str]) -> dict[str, Any]:
-        values = np.array(refused, float)
-        figure = bootstrap(lambda chosen: {"rate": float(values[chosen].mean())}, groups, resamples=resamples)["rate"]
-        return figure.as_dict()
+        return grouped_rate(np.array(refused, float), groups, resamples=resamples)
 
     def refusals_of(paths: Sequence[Path]) -> list[bool]:
         with ThreadPoolExecutor(max_workers=READERS) as pool:

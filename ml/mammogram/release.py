@@ -122,7 +122,8 @@ def _write_artifact(
     parts["refusals"] = kept_film_refusals(
         run / "refusals.json", records, limits=limits, foreign=foreign, resamples=resamples
     )
-    shutil.copyfile(run / "learning-curves.png", folder / "learning-curves.png")
+    if (run / "learning-curves.png").is_file():
+        shutil.copyfile(run / "learning-curves.png", folder / "learning-curves.png")
 
     keras.backend.clear_session()
     trained = restore_detector(run / "final" / "network.npz")

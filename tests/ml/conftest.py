@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml.bench import synthetic_image
-from ml.registry import ARTIFACTS, InstalledModel, read_manifest
+from ml.registry import ARTIFACTS, InstalledModel, find_model
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -26,7 +26,7 @@ def ultrasound() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def shipped() -> InstalledModel:
     """The ultrasound model of the repository, as its manifest describes it."""
-    return read_manifest(ARTIFACTS / "us-mobilenetv2" / "1.0.0")
+    return find_model("us-mobilenetv2", root=ARTIFACTS)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def loaded():
 
 @pytest.fixture
 def copied(shipped: InstalledModel, tmp_path: Path) -> Path:
-    """A root with a copy of the shipped model that a test may damage; the folder is <root>/us-mobilenetv2/1.0.0."""
+    """A root with a copy of the shipped model that a test may damage, in the folder <root>/<name>/<version>."""
     root = tmp_path / "models"
     shutil.copytree(shipped.folder, root / shipped.name / shipped.version)
     return root

@@ -124,8 +124,12 @@ def test_a_process_that_analyses_loads_no_training_framework_and_stays_small(shi
 def test_without_openvino_its_row_says_so_and_the_rest_is_measured(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(bench_suite, "openvino_version", lambda: None)
     monkeypatch.setattr(bench_suite, "BATCH", 4)
-    assert main(["bench", "--runs", "3", "--no-keras", "--workers", "2"]) == 0
+    out = tmp_path / "bench.md"
+    assert main(["bench", "--runs", "3", "--no-keras", "--workers", "2", "--out", str(out)]) == 0
     table = capsys.readouterr().out
+    written = out.read_text(encoding="utf-8")
+    assert table in written
+    assert "`python -m ml bench --runs 3 --no-keras --workers 2 --out" in written
     assert "not installed (requirements-bench.txt)" in table
     for words in (
         "bare LiteRT forward, one pass",

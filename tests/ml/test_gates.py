@@ -12,8 +12,10 @@ from scipy import stats
 from ml.__main__ import main
 from ml.bench import synthetic_image
 from ml.data.readers import read_collections
+from ml.elsewhere import as_exported_elsewhere
 from ml.foreign import FAMILIES, KINDS, make_foreign
-from ml.gates import Onlooker, as_exported_elsewhere, fit_and_study, gather
+from ml.gates import Onlooker, fit_and_study, gather
+from ml.monitoring import STABLE, drift_report
 from ml.novelty import NoveltyReference
 from ml.quality import QualityLimits
 from ml.refusals import SPOILERS, images_in, is_refused, wilson_rate
@@ -76,6 +78,13 @@ def test_pages_are_refused_and_frames_of_other_origin_are_not(studied):
     assert figures["other_images"]["pages"]["value"] == 1
     assert figures["accepted_elsewhere"]["frames"]["value"] == 0
     assert figures["false_refusals"]["clinic"]["value"] <= 0.1
+
+
+def test_the_inputs_reference_for_monitoring_finds_the_good_images_unmoved(material, studied):
+    reference = studied[1]["monitoring"]
+    assert {"blur", "contrast", "novelty"} <= set(reference)
+    recent = {"blur": [row["blur"] for row in material.good.values] * 5}
+    assert {each.name: each.state for each in drift_report(reference, recent).quantities}["blur"] == STABLE
 
 
 def test_one_collection_alone_has_no_figure_across_collections(studied):

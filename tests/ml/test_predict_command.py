@@ -244,7 +244,8 @@ def test_an_altered_model_stops_the_command_with_a_remedy(good, copied, shipped)
     assert "Traceback" not in finished.stderr
 
 
-def test_a_modality_without_a_model_is_said_so(good, capsys):
+def test_a_modality_without_a_model_is_said_so(good, copied, monkeypatch, capsys):
+    monkeypatch.setenv("MODEL_DIR", str(copied))
     assert main(["predict", "--modality", "mg", str(good)]) == 1
     assert "No model for modality" in capsys.readouterr().err
 

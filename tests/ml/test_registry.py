@@ -11,9 +11,15 @@ from ml.contract import LABELS, ModelError
 from ml.registry import active_model, altered_files, find_model, installed_models, manifest_seal, read_manifest
 
 
+@pytest.fixture
+def folder(copied, shipped):
+    """The copy of the shipped model."""
+    return copied / shipped.name / shipped.version
+
+
 def add_version(root, version, *, status="released", name="us-mobilenetv2"):
     """Install a copy of the shipped model under another version, with a valid manifest."""
-    source = root / "us-mobilenetv2" / "1.0.0"
+    source = installed_models(root)[0].folder
     folder = root / name / version
     shutil.copytree(source, folder)
     rewrite(folder, version=version, status=status, name=name)
@@ -32,39 +38,39 @@ def rewrite(folder, **changes):
 def test_the_shipped_model_is_listed_with_its_card_and_evaluation(shipped):
     found = {model.name: model for model in installed_models(shipped.folder.parent.parent)}
     model = found["us-mobilenetv2"]
-    assert (model.modality, model.version) == ("US", "1.0.0")
+    assert (model.modality, model.version) == ("US", shipped.version)
     assert model.card_path.is_file()
     assert model.evaluation_path.is_file()
     assert model.model_path.is_file()
 
 
-def test_versions_are_sorted_by_number_not_by_letter(copied):
-    for version in ("1.2.0", "1.10.0"):
+def test_versions_are_sorted_by_number_not_by_letter(copied, shipped):
+    for version in ("91.2.0", "91.10.0"):
         add_version(copied, version)
-    assert [model.version for model in installed_models(copied)] == ["1.10.0", "1.2.0", "1.0.0"]
-    assert find_model("us-mobilenetv2", root=copied).version == "1.10.0"
-    assert find_model("us-mobilenetv2", "1.2.0", root=copied).version == "1.2.0"
+    assert [model.version for model in installed_models(copied)] == ["91.10.0", "91.2.0", shipped.version]
+    assert find_model("us-mobilenetv2", root=copied).version == "91.10.0"
+    assert find_model("us-mobilenetv2", "91.2.0", root=copied).version == "91.2.0"
 
 
-def test_a_released_model_is_active_before_a_newer_research_one(copied):
-    rewrite(copied / "us-mobilenetv2" / "1.0.0", status="released")
-    add_version(copied, "2.0.0", status="research")
-    assert active_model("US", root=copied).version == "1.0.0"
-    add_version(copied, "1.1.0")
-    assert active_model("us", root=copied).version == "1.1.0"
+def test_a_released_model_is_active_before_a_newer_research_one(copied, shipped, folder):
+    rewrite(folder, status="released")
+    add_version(copied, "92.0.0", status="research")
+    assert active_model("US", root=copied).version == shipped.version
+    add_version(copied, "91.1.0")
+    assert active_model("us", root=copied).version == "91.1.0"
 
 
-def test_a_modality_without_a_model_is_reported_with_what_is_installed(copied):
+def test_a_modality_without_a_model_is_reported_with_what_is_installed(copied, shipped):
     with pytest.raises(ModelError) as caught:
         active_model("MG", root=copied)
     assert caught.value.code == "model_missing"
-    assert "us-mobilenetv2 1.0.0" in caught.value.remedy
+    assert f"us-mobilenetv2 {shipped.version}" in caught.value.remedy
 
 
 def test_the_folder_can_be_named_in_the_environment(copied, monkeypatch):
-    add_version(copied, "9.0.0")
+    add_version(copied, "99.0.0")
     monkeypatch.setenv("MODEL_DIR", str(copied))
-    assert find_model("us-mobilenetv2").version == "9.0.0"
+    assert find_model("us-mobilenetv2").version == "99.0.0"
 
 
 def test_a_folder_that_does_not_exist_is_an_error_not_an_empty_list(tmp_path, monkeypatch):
@@ -89,8 +95,8 @@ def test_a_folder_that_does_not_exist_is_an_error_not_an_empty_list(tmp_path, mo
         ({"model_file": None}, "model_file"),
     ],
 )
-def test_a_manifest_that_is_not_valid_is_refused_with_the_reason(copied, changes, words):
-    rewrite(copied / "us-mobilenetv2" / "1.0.0", **changes)
+def test_a_manifest_that_is_not_valid_is_refused_with_the_reason(copied, folder, changes, words):
+    rewrite(folder, **changes)
     with pytest.raises(ModelError, match=words) as caught:
         installed_models(copied)
     assert caught.value.code == "model_invalid"
@@ -98,8 +104,8 @@ def test_a_manifest_that_is_not_valid_is_refused_with_the_reason(copied, changes
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe\x00"])
-def test_a_manifest_that_is_no_json_object_is_refused(copied, content):
-    (copied / "us-mobilenetv2" / "1.0.0" / "manifest.json").write_bytes(content)
+def test_a_manifest_that_is_no_json_object_is_refused(copied, folder, content):
+    (folder / "manifest.json").write_bytes(content)
     with pytest.raises(ModelError) as caught:
         installed_models(copied)
     assert caught.value.code == "model_invalid"
@@ -115,8 +121,7 @@ def test_the_labels_are_in_the_order_of_every_probability_vector(shipped):
     assert tuple(shipped.manifest["labels"]) == LABELS
 
 
-def test_every_changed_file_is_named(copied):
-    folder = copied / "us-mobilenetv2" / "1.0.0"
+def test_every_changed_file_is_named(copied, folder):
     assert altered_files(find_model("us-mobilenetv2", root=copied)) == []
     (folder / "MODEL_CARD.md").write_text("better numbers")
     (folder / "evaluation.json").unlink()

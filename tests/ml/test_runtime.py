@@ -21,8 +21,8 @@ def refusal(root) -> ModelError:
 
 
 @pytest.fixture
-def folder(copied):
-    return copied / "us-mobilenetv2" / "1.0.0"
+def folder(copied, shipped):
+    return copied / shipped.name / shipped.version
 
 
 def test_an_intact_copy_loads(copied, shipped):
@@ -113,8 +113,13 @@ def test_a_folder_anywhere_can_be_loaded(folder, shipped):
     assert load_folder(folder).identity.sha256 == shipped.sha256
 
 
+def judged(model, *logits):
+    """The decision when every look of the model gives these logits."""
+    return model.predict(*[np.array(logits, np.float32)] * model.passes)
+
+
 def test_probabilities_sum_to_one_and_the_label_is_the_likeliest(loaded):
-    prediction = loaded.predict(np.array([0.2, 1.5, -1.0], np.float32))
+    prediction = judged(loaded, 0.2, 6.0, -1.0)
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-12)
     assert prediction.label == "malignant"
     assert prediction.confidence == max(prediction.probabilities.values())
@@ -122,7 +127,7 @@ def test_probabilities_sum_to_one_and_the_label_is_the_likeliest(loaded):
 
 
 def test_suspicion_rises_with_the_probability_of_malignancy_and_reaches_both_ends(loaded):
-    steps = [loaded.predict(np.array([0, logit, 0], np.float32)).suspicion for logit in np.linspace(-12, 12, 200)]
+    steps = [judged(loaded, 0, logit, 0).suspicion for logit in np.linspace(-14, 14, 200)]
     assert steps == sorted(steps)
     assert (steps[0], steps[-1]) == (1, 10)
 
@@ -130,5 +135,5 @@ def test_suspicion_rises_with_the_probability_of_malignancy_and_reaches_both_end
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_network_that_returns_no_number_gives_no_score(loaded, value):
     with pytest.raises(ModelError) as caught:
-        loaded.predict(np.array([0, value, 0], np.float32))
+        judged(loaded, 0, value, 0)
     assert caught.value.code == "model_invalid"

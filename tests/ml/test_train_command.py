@@ -171,8 +171,8 @@ def test_wrong_options_are_refused_before_anything_is_written(collection, tmp_pa
 
 def test_a_recipe_file_is_read_and_flags_override_it(tmp_path):
     (tmp_path / "recipe.yaml").write_text("epochs: 3\nlearning_rate: 0.001\n")
-    recipe = Recipe.from_yaml(tmp_path / "recipe.yaml")
-    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.001, Recipe().batch)
+    recipe = TwoLookRecipe.from_yaml(tmp_path / "recipe.yaml")
+    assert (recipe.epochs, recipe.learning_rate, recipe.batch) == (3, 0.001, TwoLookRecipe().batch)
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,4 @@ def test_a_recipe_file_is_read_and_flags_override_it(tmp_path):
 def test_a_faulty_recipe_file_is_refused(tmp_path, content, words):
     (tmp_path / "recipe.yaml").write_text(content)
     with pytest.raises(ValueError, match=words):
-        Recipe.from_yaml(tmp_path / "recipe.yaml")
+        TwoLookRecipe.from_yaml(tmp_path / "recipe.yaml")
