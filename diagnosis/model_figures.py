@@ -41,7 +41,8 @@ class Measured:
 
 def measured(evaluation: Mapping[str, Any]) -> list[Measured]:
     """The cross-validated figures of each collection; empty for a file that has none in this form."""
-    sets = evaluation.get("cross_validation")
+    # A detector on mammograms measures whole films beside its marks and calls them so.
+    sets = evaluation.get("cross_validation") or evaluation.get("films")
     found = []
     for name, study in sets.items() if isinstance(sets, Mapping) else ():
         figures = tuple(

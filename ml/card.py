@@ -205,9 +205,7 @@ def _similar(evaluation: Mapping[str, Any]) -> str:
         return ""
     names = ("precision", "chance", "gain")
     rows = [
-        [set_name(source), *(figure_text(figures[name]) for name in names)]
-        for source, figures in found.items()
-        if isinstance(figures, Mapping) and all(name in figures for name in names)
+        [set_name(source), *(figure_text(figures[name]) for name in names)] for source, figures in found["sets"].items()
     ]
     return f"""## Similar cases
 

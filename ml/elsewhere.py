@@ -17,7 +17,7 @@ def as_exported_elsewhere(grey: NDArray[np.uint8], random: np.random.Generator) 
     Returns:
         uint8 of another size.
     """
-    image = _recropped(grey, random).astype(np.float32)
+    image: NDArray[np.floating] = _recropped(grey, random).astype(np.float32)
     if random.random() < 0.7:
         image = 255 * (image / 255) ** np.float32(random.uniform(0.65, 1.5)) * np.float32(random.uniform(0.7, 1.25))
     if random.random() < 0.3:
@@ -27,9 +27,11 @@ def as_exported_elsewhere(grey: NDArray[np.uint8], random: np.random.Generator) 
     if random.random() < 0.4:
         zoom = random.uniform(0.5, 1.6)
         how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-        image = cv2.resize(np.ascontiguousarray(image), None, fx=zoom, fy=zoom, interpolation=how)
+        zoomed = cv2.resize(np.ascontiguousarray(image), None, fx=zoom, fy=zoom, interpolation=how)
+        image = np.asarray(zoomed, np.float32)
     if random.random() < 0.25:
-        image = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.2))
+        softened = cv2.GaussianBlur(np.ascontiguousarray(image), (0, 0), random.uniform(0.5, 1.2))
+        image = np.asarray(softened, np.float32)
     if random.random() < 0.25:
         image = image + random.normal(0, random.uniform(1, 6), image.shape).astype(np.float32)
     exported = np.ascontiguousarray(np.clip(image, 0, 255).astype(np.uint8))
@@ -61,7 +63,9 @@ def _framed(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np
     ]
     top, bottom, left, right = margins
     ground = int(random.choice([0, 0, 0, 10, 30]))
-    framed = np.asarray(cv2.copyMakeBorder(image, *margins, cv2.BORDER_CONSTANT, value=ground), np.uint8)
+    framed = np.asarray(
+        cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_CONSTANT, value=ground), np.uint8
+    )
     tall, wide = framed.shape
     step = int(random.integers(12, 40))
     if random.random() < 0.7:

@@ -9,7 +9,7 @@ on further good images do not depend on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,7 @@ def gather(
     accepted: Sequence[Path] = (),
     made_each: int = MADE_EACH,
     spoilt: int = SPOILT,
+    own_kinds: Collection[str] = (),
     seed: int = 0,
 ) -> Material:
     """Carry every image once through the model; about 100 images a second.
@@ -150,6 +151,7 @@ def gather(
         accepted: folders of good images of other origin.
         made_each: computed images of each foreign kind.
         spoilt: good images for each spoiler.
+        own_kinds: computed kinds that are what the model knows, and therefore not foreign to it.
         seed: of everything drawn at random.
 
     Raises:
@@ -171,8 +173,9 @@ def gather(
             random = np.random.default_rng([seed, number])
             yield record.leak_group, as_exported_elsewhere(to_grey(read_image(record.path)), random)
 
-    kinds = tuple(kind for kind in KINDS for _ in range(made_each))
-    made = ((f"{kind} {number}", make_foreign(kind, seed=number)) for kind in KINDS for number in range(made_each))
+    strange = [kind for kind in KINDS if kind not in own_kinds]
+    kinds = tuple(kind for kind in strange for _ in range(made_each))
+    made = ((f"{kind} {number}", make_foreign(kind, seed=number)) for kind in strange for number in range(made_each))
     sample = [(record.leak_group, to_grey(read_image(record.path))) for record in spoilt_sample(records, count=spoilt)]
 
     def spoil(name: str) -> Iterable[tuple[str, NDArray[np.uint8]]]:

@@ -224,9 +224,9 @@ def _stroke_cover(inner: NDArray[np.uint8]) -> float:
 
     A median over 5 x 5 pixels removes strokes and keeps the edges of lesions and layers.
     """
-    strokes = cv2.compare(cv2.absdiff(inner, cv2.medianBlur(inner, 5)), _STROKE, cv2.CMP_GT)
+    strokes = cv2.threshold(cv2.absdiff(inner, cv2.medianBlur(inner, 5)), _STROKE, 255, cv2.THRESH_BINARY)[1]
     frequent = cv2.blur(strokes, (_STROKE_REACH, _STROKE_REACH))
-    return cv2.countNonZero(cv2.compare(frequent, 255 * _STROKE_SHARE, cv2.CMP_GT)) / inner.size
+    return cv2.countNonZero(cv2.threshold(frequent, int(255 * _STROKE_SHARE), 255, cv2.THRESH_BINARY)[1]) / inner.size
 
 
 def _exposure(histogram: NDArray[np.float64], limits: QualityLimits) -> QualityCheck:

@@ -157,10 +157,9 @@ def _doppler(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[n
     """Vessels in red and blue within a box, as colour Doppler draws them over the B-mode frame."""
     height, width = image.shape
     flow = np.repeat(image[:, :, None], 3, axis=2)
-    field = cv2.GaussianBlur(
-        random.standard_normal((height, width)).astype(np.float32), (0, 0), min(height, width) / 18
-    )
-    field /= field.std() + 1e-9
+    grains = random.standard_normal((height, width)).astype(np.float32)
+    waves = cv2.GaussianBlur(grains, (0, 0), min(height, width) / 18)
+    field = waves / (waves.std() + 1e-9)
     box = np.zeros((height, width), bool)
     top, left = int(random.uniform(0.05, 0.35) * height), int(random.uniform(0.05, 0.35) * width)
     box[top : top + int(0.55 * height), left : left + int(0.55 * width)] = True

@@ -188,15 +188,17 @@ def study_similar(
     truth = np.array([LABELS.index(label) for label in labels])
     group, fold, source = np.asarray(groups), np.asarray(folds), np.asarray(sources)
     hits, chance = np.zeros(len(truth)), np.zeros(len(truth))
-    parts = np.unique(fold) if isinstance(embeddings, Mapping) else [None]
+    parts: list[int | None] = [None]
+    if isinstance(embeddings, Mapping):
+        parts = [int(part) for part in np.unique(fold)]
     for part in parts:
-        table = embeddings[int(part)] if isinstance(embeddings, Mapping) else embeddings
-        known = np.flatnonzero(fold != part) if part is not None else np.arange(len(truth))
+        table = embeddings[part] if isinstance(embeddings, Mapping) and part is not None else np.asarray(embeddings)
+        known: NDArray[np.intp] = np.flatnonzero(fold != part) if part is not None else np.arange(len(truth))
         asked = np.flatnonzero(fold == part) if part is not None else known
         index = fit_similar(
             table[known],
             keys=[str(number) for number in known],
-            labels=[labels[number] for number in known],
+            labels=[LABELS[number] for number in truth[known]],
             sources=[str(source[number]) for number in known],
             withheld=(),
         )
@@ -213,7 +215,7 @@ def study_similar(
     }
     for name in [*sorted(set(sources)), "all"]:
         rows = np.flatnonzero((source == name) | (name == "all"))
-        figures["sets"][name] = _precision(hits[rows], chance[rows], [groups[row] for row in rows], resamples)
+        figures["sets"][name] = _precision(hits[rows], chance[rows], group[rows].tolist(), resamples)
     return figures
 
 
@@ -235,6 +237,6 @@ def _principal(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
     return np.asarray(mean, np.float32), np.asarray(vectors[:, ::-1][:, :AXES], np.float32)
 
 
-def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(values: NDArray[np.floating]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)

@@ -18,7 +18,7 @@ from ml.gates import MADE_EACH, SPOILT, fit_and_study, gather
 from ml.novelty import EMBEDDING_WEIGHT
 from ml.quality import QualityLimits
 from ml.registry import active_model, find_model
-from ml.runtime import load_installed
+from ml.runtime import LoadedModel, load_installed
 from ml.storage import write_arrays, write_json
 
 _SECTIONS = {
@@ -53,6 +53,8 @@ def run(arguments: Sequence[str]) -> int:
         parser.error("--made and --spoilt must be at least 1")
     installed = find_model(options.model, options.version) if options.model else active_model("US")
     model = load_installed(installed)
+    if not isinstance(model, LoadedModel):
+        parser.error(f"{installed.name} is a detector with gates of its own; name a classifier with --model")
     try:
         material = gather(
             read_collections(options.data, layout=options.layout),

@@ -39,8 +39,8 @@ def speckle_field(random: np.random.Generator, height: int, width: int) -> NDArr
     """Log-compressed envelope of a complex Gaussian field: fully developed speckle and nothing else."""
     across, down = random.uniform(0.6, 4.0), random.uniform(0.6, 2.0)
     parts = random.standard_normal((height, width, 2)).astype(np.float32)
-    parts = cv2.GaussianBlur(parts, (0, 0), sigmaX=across, sigmaY=down)
-    power = (parts**2).sum(axis=2)
+    spread = np.asarray(cv2.GaussianBlur(parts, (0, 0), sigmaX=across, sigmaY=down), np.float32)
+    power = (spread**2).sum(axis=2)
     return np.asarray(10 * np.log10(power / power.mean() + 10 ** -random.uniform(2, 5)), np.float32)
 
 
@@ -78,9 +78,9 @@ def _smooth(random: np.random.Generator, height: int, width: int) -> Pixels:
 
 def _static(random: np.random.Generator, height: int, width: int) -> Pixels:
     """A television without a station: noise drawn out along the lines."""
-    return to_pixels(
-        cv2.GaussianBlur(random.standard_normal((height, width)), (0, 0), sigmaX=random.uniform(1, 12), sigmaY=0.4)
-    )
+    grains = random.standard_normal((height, width))
+    lines = cv2.GaussianBlur(grains, (0, 0), sigmaX=random.uniform(1, 12), sigmaY=0.4)
+    return to_pixels(np.asarray(lines, np.float64))
 
 
 def _speckle(random: np.random.Generator, height: int, width: int) -> Pixels:

@@ -110,14 +110,12 @@ def _portrait(random: np.random.Generator, height: int, width: int) -> Pixels:
 def _texture(random: np.random.Generator, height: int, width: int) -> Pixels:
     """Grass, gravel, brick or cloth, close up."""
     choice = int(random.integers(4))
+    field: NDArray[np.floating]
     if choice == 0:
         field = random.standard_normal((height, width)).astype(np.float32)
-        field = cv2.GaussianBlur(field, (0, 0), sigmaX=random.uniform(0.6, 2), sigmaY=random.uniform(3, 14))
-        field = cv2.warpAffine(
-            field,
-            cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-50, 50), 1.5),
-            (width, height),
-        )
+        blades = cv2.GaussianBlur(field, (0, 0), sigmaX=random.uniform(0.6, 2), sigmaY=random.uniform(3, 14))
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), random.uniform(-50, 50), 1.5)
+        field = np.asarray(cv2.warpAffine(blades, turn, (width, height)), np.float32)
     elif choice == 1:
         field = -np.abs(smooth_field(random, height, width, sigma=random.uniform(4, 16)))
     elif choice == 2:

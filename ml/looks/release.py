@@ -27,7 +27,9 @@ from ml.looks.reading import look_twice
 from ml.looks.recipe import TwoLookRecipe
 from ml.looks.training import NETWORK, READINGS, keras_network
 from ml.metrics import RESAMPLES
+from ml.monitoring import monitoring_reference, values_of
 from ml.networks.two_looks import explained_two_looks
+from ml.pipeline import analyse
 from ml.quality import QualityLimits
 from ml.runtime import NOVELTY_FILE, SIMILAR_FILE, TWO_LOOKS, LoadedModel, load_folder
 from ml.similar import fit_similar, study_similar
@@ -123,6 +125,9 @@ class _Writer:
         seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
         parts["parity"] = self._parity(trained.full, twin.full, keras_network(twin))
         parts |= self._gates(manifest, limits=limits, foreign=foreign, accepted=accepted)
+        # Sealed again: from here on the model has its gate.
+        seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE, NOVELTY_FILE, SIMILAR_FILE))
+        parts["monitoring"] = monitoring_of(folder, records, run=self._run)
         evaluation = {
             "model": {**identity, "sha256": manifest["files"][MODEL_FILE]},
             "command": manifest["release_command"],
@@ -262,3 +267,31 @@ class _Writer:
             "half_precision_against_trained_median": float(f"{np.median(rounding):.3g}"),
             "meaning": "largest (or median) difference of a probability",
         }
+
+
+def monitoring_of(folder: Path, records: Sequence[ImageRecord], *, run: Path) -> dict[str, Any]:
+    """What later images are compared with: the checks' values, and the scores that the folds gave out of fold.
+
+    Args:
+        folder: the artefact, complete but for its reports.
+        records: the images of the run.
+        run: with ``out-of-fold.csv``.
+    """
+    model = load_folder(folder)
+    table = LogitTable.read(run / "out-of-fold.csv")
+    judged, _ = judge_nested(table)
+    scores = dict(zip(table.keys, judged.probabilities, strict=True))
+    values: dict[str, list[float]] = {}
+    for record in records:
+        outcome = analyse(read_image(record.path), model)
+        if outcome.prediction is None:
+            continue
+        own = scores[record.key]
+        stated = {
+            **values_of(outcome),
+            "probability_malignant": float(own[LABELS.index("malignant")]),
+            "confidence": float(own.max()),
+        }
+        for name, value in stated.items():
+            values.setdefault(name, []).append(value)
+    return monitoring_reference(values)

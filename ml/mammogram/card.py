@@ -97,7 +97,7 @@ def _use(manifest: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
 tomosynthesis, contrast-enhanced (subtracted) images, magnification or spot views, implants, men, specimens.
 
 **Input**: one view of one breast, upright, grey, with its dark background. **Output**: marks (place, radius,
-probability that a lesion lies there; shown from {least:.3f}, about {rate:g} false marks a film), heat maps of benign
+probability that a lesion lies there; shown from {least:.3f}, about {rate:g} false mark a film), heat maps of benign
 and of malignant lesions (each divided by its own maximum: a map always has a peak, so read the marks' probabilities
 beside it), and probabilities of the three labels from the strongest mark. They are calibrated to mini-MIAS, where
 {abnormal:.0%} of the films are abnormal; in screening about 1 % are, so they are far too high there."""
@@ -306,7 +306,7 @@ def _files(manifest: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     return f"""## Files
 
 Trained by `{manifest["training_command"]}`, seed {manifest["seed"]}. The shipped graph differs from its Keras twin by
-at most {parity["graph_against_keras_twin"]:.2g} in a cell's probability, and half precision from the trained network
-by at most {parity["half_precision_against_trained"]:.2g} ({parity["films"]} films).
+at most {parity["graph_against_keras_twin"]:.2g} in any probability that it states, and half precision from the trained
+network by at most {parity["half_precision_against_trained"]:.2g} ({parity["films"]} films).
 
 {markdown_table(["file", "SHA-256"], listed)}"""

@@ -93,7 +93,9 @@ def find_spots(scores: NDArray[np.float32], tissue: NDArray[np.bool_], *, most: 
 
 def _radius(finding: NDArray[np.float32], tissue: NDArray[np.bool_], row: int, column: int) -> float:
     """Radius, in cells, of the disc as large as the region round a peak whose odds stay above half the peak's."""
-    above = (tissue & (finding >= finding[row, column] - np.log(2))).astype(np.uint8)
+    peak = finding[row, column]
+    # What is stronger than the peak belongs to another spot.
+    above = (tissue & (finding >= peak - np.log(2)) & (finding <= peak)).astype(np.uint8)
     _, parts = cv2.connectedComponents(above, connectivity=4)
     area = float((parts == parts[row, column]).sum())
     return min(max((area / np.pi) ** 0.5, _LEAST_RADIUS), _MOST_RADIUS)

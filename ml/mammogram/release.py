@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.calibrate import SUSPICION_CUTS
 from ml.contract import LABELS
@@ -27,6 +28,7 @@ from ml.mammogram.checks import FilmLimits
 from ml.mammogram.detector import KIND, load_detector
 from ml.mammogram.evaluation import MARK_RATE, evaluate_films, short_figures
 from ml.mammogram.film import CANVAS, GRID, Film
+from ml.mammogram.marks import find_spots, smoothed
 from ml.mammogram.network import Detector, shipped_graph
 from ml.mammogram.reading import read_run
 from ml.mammogram.refusals import kept_film_refusals
@@ -229,19 +231,31 @@ def _parity(folder: Path, trained: Detector, twin: Detector, records: Sequence[I
         film = Film.prepare(to_grey(read_image(record.path)))
         if film is None:
             raise ValueError(f"No breast was found on {record.path.name}.")
-        chances = [
-            1 / (1 + np.exp(-scores.astype(np.float64)))
+        tissue = film.tissue(without_muscle=shipped.without_muscle)
+        stated = [
+            _stated(scores, tissue, shipped.calibration)
             for scores in (
                 shipped.forward(film.canvas)[0],
                 np.asarray(twin.full(network_input(film.canvas), training=False))[0],
                 np.asarray(trained.full(network_input(film.canvas), training=False))[0],
             )
         ]
-        against_twin = max(against_twin, float(np.abs(chances[0] - chances[1]).max()))
-        against_trained = max(against_trained, float(np.abs(chances[1] - chances[2]).max()))
+        against_twin = max(against_twin, float(np.abs(stated[0] - stated[1]).max()))
+        against_trained = max(against_trained, float(np.abs(stated[1] - stated[2]).max()))
     return {
         "films": len(records),
         "graph_against_keras_twin": float(f"{against_twin:.3g}"),
         "half_precision_against_trained": float(f"{against_trained:.3g}"),
-        "meaning": "largest difference of an uncalibrated probability of any cell",
+        "meaning": (
+            "largest difference of a calibrated probability: of a label, or of a lesion at any place of the tissue"
+        ),
     }
+
+
+def _stated(
+    scores: NDArray[np.float32], tissue: NDArray[np.bool_], calibration: FilmCalibration
+) -> NDArray[np.float64]:
+    """All probabilities that a film's outcome rests on: of the three labels, and of a lesion at each tissue cell."""
+    strongest = find_spots(scores, tissue, most=1)[0]
+    labels = calibration.probabilities(np.array([strongest.finding]), np.array([strongest.malignant]))[0]
+    return np.concatenate([labels, calibration.mark(smoothed(scores, tissue)[..., 0][tissue])])

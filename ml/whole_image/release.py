@@ -43,6 +43,9 @@ LEAST_AUC = 0.70
 OPERATING_POINTS = (0.80, 0.90)
 """Specificities at which the sensitivity is read off the ROC curve."""
 
+_OWN_KINDS = {"CESM": ("subtracted mammogram",)}
+"""Computed kinds of foreign image that are what the model of a modality knows."""
+
 _PARITY_IMAGES = 100
 
 
@@ -229,7 +232,7 @@ def _write_gates(
     model = load_folder(folder)
     if not isinstance(model, LoadedModel):
         raise DataError("The artefact is not a classifier.")
-    material = gather(records, model, foreign=foreign)
+    material = gather(records, model, foreign=foreign, own_kinds=_OWN_KINDS.get(manifest["modality"], ()))
     reference, figures = fit_and_study(material, resamples=resamples)
     index = fit_similar(
         material.good.examples.embeddings,

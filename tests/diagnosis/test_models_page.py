@@ -15,6 +15,7 @@ from accounts.models import AuditEvent
 from diagnosis import inference
 from diagnosis.actions import register_models
 from diagnosis.model_card import rendered
+from diagnosis.model_figures import measured
 from diagnosis.models import Analysis, ModalitySetting, ModelVersion
 from ml.monitoring import monitoring_reference
 from portal.bench.history_data import fill
@@ -65,6 +66,18 @@ def test_its_figures_carry_their_interval_and_number_of_images(client, rachel, s
     client.force_login(rachel)
     html = re.sub(r"<[^>]+>", "", page(client, card_of(shipped)))
     assert re.search(r"AUC, malignant against the rest\s*0\.\d{3} \(0\.\d{3} to 0\.\d{3}\), n = \d+", html)
+
+
+@pytest.mark.parametrize("place", ["cross_validation", "films"])
+def test_figures_are_found_where_each_kind_of_model_keeps_them(place):
+    whole = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 258}
+    (found,) = measured({place: {"mini-mias": {"auc_malignant": whole, "accuracy": {"value": 1}, "counts": [1]}}})
+    assert (found.collection, [(one.value, one.n) for one in found.figures]) == ("mini-MIAS", [(0.8, 258)])
+
+
+@pytest.mark.parametrize("damaged", [{}, {"films": 3}, {"films": {"x": None}}, {"cross_validation": [1]}])
+def test_a_file_of_figures_in_another_form_shows_none(damaged):
+    assert measured(damaged) == []
 
 
 def test_the_plots_of_the_manifest_are_sent_and_nothing_else_of_the_folder(client, fetch, rachel, shipped):

@@ -12,7 +12,9 @@ FOREIGN = {"django", "celery", "rest_framework", "accounts", "diagnosis", "porta
 TRAINING_ONLY = {"tensorflow", "keras", "matplotlib", "sklearn"}
 SERVING = (
     *("contract", "registry", "runtime", "pipeline", "quality", "explain", "images", "calibrate", "metrics"),
+    *("novelty", "similar", "monitoring"),
     *("fusion", "uncertain", "prevalence", "attribution", "segment", "looks/reading", "looks/closeup"),
+    *(f"mammogram/{name}" for name in ("detector", "film", "checks", "marks", "calibration", "exam")),
 )
 
 

@@ -109,15 +109,15 @@ def test_an_empty_folder_is_an_error(clinic, loaded, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_prints_a_table_and_writes_figures_and_reference(clinic, tmp_path, capsys):
+def test_the_command_prints_a_table_and_writes_figures_and_reference(clinic, shipped, tmp_path, capsys):
     out, stored = tmp_path / "gates.json", tmp_path / "novelty.npz"
     options = ["--made", "1", "--spoilt", "2", "--resamples", "20", "--default-limits"]
     written = ["--out", str(out), "--reference", str(stored)]
-    named = ["--model", "us-mobilenetv2", "--version", "1.0.0"]
+    named = ["--model", shipped.name, "--version", shipped.version]
     assert main(["gates", *named, "--data", str(clinic), *options, *written]) == 0
     assert "| good, out of fold | clinic | 20 |" in capsys.readouterr().out
     figures = json.loads(out.read_text())
-    assert figures["model"]["version"] == "1.0.0"
+    assert figures["model"]["version"] == shipped.version
     assert NoveltyReference.from_arrays(read_arrays(stored)).threshold == figures["novelty"]["threshold"]
 
 

@@ -17,7 +17,15 @@ from ml.bench import synthetic_image
 from ml.contract import LABELS, ImageError, ModelError, OutcomeState
 from ml.images import read_image
 from ml.mammogram.detector import KIND, PatchDetector, load_detector
-from ml.registry import ARTIFACTS, InstalledModel, altered_files, manifest_seal, read_manifest, verified_bytes
+from ml.registry import (
+    ARTIFACTS,
+    InstalledModel,
+    altered_files,
+    find_model,
+    manifest_seal,
+    read_manifest,
+    verified_bytes,
+)
 from tests.ml.drawn_mammograms import draw_mammogram
 
 FOLDER = ARTIFACTS / "mg-patches" / "1.0.0"
@@ -132,9 +140,7 @@ def test_a_manifest_that_lacks_something_is_refused(changes):
 
 
 def test_another_model_s_graph_is_refused():
-    other = ARTIFACTS / "us-mobilenetv2" / "1.0.0" / "model.tflite"
-    if not other.is_file():
-        pytest.skip("the classifier's graph is not in this checkout")
+    other = find_model("us-mobilenetv2", root=ARTIFACTS).model_path
     with pytest.raises(ModelError) as error:
         load_detector(read_manifest(FOLDER), other.read_bytes(), threads=1)
     assert error.value.code == "model_invalid"

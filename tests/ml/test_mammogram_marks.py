@@ -46,6 +46,16 @@ def test_nothing_is_marked_outside_the_tissue():
     assert spots[0].finding == pytest.approx(0.0)
 
 
+def test_a_weak_mark_beside_a_strong_one_does_not_take_over_its_region():
+    scores = np.full((*GRID, 2), -4, np.float32)
+    scores[10:20, 10:20, 0] = 3.0
+    scores[14:17, 20:23, 0] = 1.0
+    alone = np.full((*GRID, 2), -4, np.float32)
+    alone[14:17, 20:23, 0] = 1.0
+    weak = next(spot for spot in find_spots(scores, TISSUE) if spot.column > 20 * CELL)
+    assert weak.radius <= 2 * find_spots(alone, TISSUE)[0].radius
+
+
 def test_without_tissue_there_is_no_mark():
     assert find_spots(scores_with((20, 20, 1.0)), np.zeros(GRID, bool)) == ()
 
