@@ -120,11 +120,11 @@ def _parity(model: InstalledModel, evaluation: Mapping[str, Any]) -> str:
     parity = evaluation.get("parity", {})
     if "half_precision_against_trained" not in parity:
         return ""
+    median = parity.get("half_precision_against_trained_median")
     return (
-        f"{model.name}: largest difference of a probability on {parity['images']} images, graph against its Keras twin "
-        f"{parity['graph_against_keras_twin']:.1e}, half precision against the trained network "
-        f"{parity['half_precision_against_trained']:.1e} "
-        f"(median {parity['half_precision_against_trained_median']:.1e})."
+        f"{model.name}: largest difference of a probability on {parity.get('images', parity.get('films'))} images, "
+        f"graph against its Keras twin {parity['graph_against_keras_twin']:.1e}, half precision against the trained "
+        f"network {parity['half_precision_against_trained']:.1e}" + (f" (median {median:.1e})." if median else ".")
     )
 
 
