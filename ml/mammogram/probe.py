@@ -196,5 +196,5 @@ def _discriminant(first: _Class, second: _Class, shrinkage: float) -> tuple[NDAr
     floor = max(float(spread.max()), 1e-12) * 1e-6
     within *= 1 - shrinkage
     within[np.diag_indices_from(within)] = np.maximum(spread, floor)
-    direction = np.linalg.solve(within, first.mean - second.mean)
+    direction = np.asarray(np.linalg.solve(within, first.mean - second.mean), np.float64)
     return direction, float(-direction @ (first.mean + second.mean) / 2)

@@ -85,7 +85,7 @@ def test_films_without_any_lesion_cannot_be_trained_on():
 
 
 @pytest.mark.parametrize(
-    "values", [{"window": 7}, {"epochs": 0}, {"dropout": 1.0}, {"unknown": 1}, {"steps": 1.5}, {"views": True}]
+    "values", [{"window": 7}, {"epochs": -1}, {"dropout": 1.0}, {"unknown": 1}, {"steps": 1.5}, {"views": True}]
 )
 def test_a_recipe_that_makes_no_sense_is_refused(values):
     with pytest.raises(ValueError):
