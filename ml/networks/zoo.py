@@ -5,6 +5,7 @@ Keras 3 API only, so that it trains with any backend.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,8 +191,11 @@ def _load_file(base: keras.Model, path: Path, *, name: str) -> None:
     if not path.is_file():
         raise WeightsError(f"{path} does not exist. Give the headless weights of {name}, {IMAGENET} or {RANDOM}.")
     try:
-        base.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns when a layer is missing in the file, and leaves it random.
+            warnings.simplefilter("error", UserWarning)
+            base.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise WeightsError(
             f"{path} does not hold the headless weights of {name} at this width: {str(error).splitlines()[0]}"
         ) from error

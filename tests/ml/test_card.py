@@ -81,7 +81,7 @@ def test_the_card_of_a_two_look_model_states_outline_looks_zone_fusion_and_verdi
 def test_the_card_shows_the_example_maps_only_where_they_were_drawn(two_looks, tmp_path):
     manifest, evaluation = two_looks
     write_card(tmp_path / "card.md", manifest=manifest, evaluation=evaluation)
-    assert "example-maps.png" not in (tmp_path / "card.md").read_text()
+    assert "](example-maps.png)" not in (tmp_path / "card.md").read_text()
     (tmp_path / "example-maps.png").write_bytes(b"a plot")
     write_card(tmp_path / "card.md", manifest=manifest, evaluation=evaluation)
     assert "](example-maps.png)" in (tmp_path / "card.md").read_text()

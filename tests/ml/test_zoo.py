@@ -46,12 +46,13 @@ def test_every_network_learns_a_toy_task_from_random_weights(name):
     pixels = network.scale(canvases)
     # Eagerly: tracing the graph of a deep network takes far longer than a few steps of it.
     network.trunk.compile(
-        optimizer=keras.optimizers.Adam(1e-3),
+        # Without normalisation VGG16 bears smaller steps only, and needs more of them.
+        optimizer=keras.optimizers.Adam(5e-5 if name == "vgg16" else 1e-3),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         run_eagerly=True,
     )
     losses = []
-    for _ in range(5):
+    for _ in range(10 if name == "vgg16" else 5):
         network.trunk.reset_metrics()
         losses.append(float(network.trunk.train_on_batch(pixels, targets)))
     assert np.isfinite(losses).all()

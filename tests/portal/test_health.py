@@ -68,7 +68,7 @@ def test_without_its_queue_directory_it_is_not_ready(client, ready_site):
 
 def test_a_model_file_that_was_altered_is_noticed(client, ready_site):
     assert _answer(client)[0] == 200
-    model = next(ready_site.MODEL_DIR.rglob("*.tflite"))
+    model = next(ready_site.MODEL_DIR.glob("us-mobilenetv2/*/*.tflite"))
     model.write_bytes(model.read_bytes() + b"x")
     status, checks = _answer(client)
     assert (status, checks["model"]) == (503, "not ready")
@@ -102,7 +102,7 @@ def test_the_answer_names_no_path_and_no_address(client, ready_site):
 def test_a_model_that_was_replaced_under_its_version_is_noticed(client, ready_site):
     """Sound in itself, but not what was registered: every analysis would fail."""
     assert _answer(client)[0] == 200
-    model = next(ready_site.MODEL_DIR.rglob("*.tflite"))
+    model = next(ready_site.MODEL_DIR.glob("us-mobilenetv2/*/*.tflite"))
     model.write_bytes(model.read_bytes() + b"x")
     manifest = json.loads((model.parent / "manifest.json").read_text())
     manifest["files"][model.name] = hashlib.sha256(model.read_bytes()).hexdigest()
