@@ -17,6 +17,7 @@ from ml.metrics import area_under_curve
 from ml.pipeline import analyse
 from ml.registry import ARTIFACTS, altered_files, read_manifest
 from ml.runtime import load_installed
+from ml.whole_image.recipe import WholeImageRecipe
 
 MEGABYTE = 1_000_000
 
@@ -44,6 +45,11 @@ def test_every_file_matches_its_digest_and_none_is_unlisted(model):
 def test_the_graph_and_the_folder_stay_small(model):
     assert model.model_path.stat().st_size <= 8 * MEGABYTE
     assert sum(path.stat().st_size for path in model.folder.iterdir()) <= 9 * MEGABYTE
+
+
+def test_the_recipe_in_the_repository_is_the_one_it_was_trained_by(model):
+    recipe = WholeImageRecipe.from_yaml(ARTIFACTS.parent / "recipes" / "cesm-mobilenetv2.yaml")
+    assert WholeImageRecipe.from_mapping(model.manifest["recipe"]) == recipe
 
 
 def test_a_model_is_research_where_its_auc_may_lie_below_070(model, figures):
