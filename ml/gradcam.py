@@ -13,11 +13,17 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 
-def tapped_model(full: keras.Model, base: keras.Model) -> keras.Model:
-    """A model from (N, S, S, 3) to the last convolution's activation and the logits, over the same weights."""
+def tapped_model(full: keras.Model, base: keras.Model, *, head: str = "logits") -> keras.Model:
+    """A model from (N, S, S, 3) to the last convolution's activation and the logits, over the same weights.
+
+    Args:
+        full: the network, with a layer ``embedding`` that pools the base's activation.
+        base: its headless part.
+        head: name of the linear head; of the two-look network ``whole_logits`` or ``close_logits``.
+    """
     image = keras.Input(full.input_shape[1:])
     activation = base(image, training=False)
-    logits = full.get_layer("logits")(full.get_layer("embedding")(activation))
+    logits = full.get_layer(head)(full.get_layer("embedding")(activation))
     return keras.Model(image, [activation, logits], name="tapped")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from ml.bench import synthetic_image
 from ml.contract import LABELS
-from ml.explain import class_maps
 from ml.images import Letterbox, network_input
+from ml.looks.reading import CLOSE, WHOLE, look_twice
+from ml.looks.recipe import TwoLookRecipe
 from ml.metrics import softmax
+from ml.pipeline import analyse
 from ml.recipe import Recipe
 
 pytestmark = pytest.mark.slow
@@ -18,9 +21,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def twin(shipped):
     """The shipped network in Keras."""
-    from ml.export import restore_network
+    from ml.export import restore_two_looks
 
-    return restore_network(shipped.folder / "weights.npz", recipe=Recipe.from_mapping(shipped.manifest["recipe"]))
+    recipe = TwoLookRecipe.from_mapping(shipped.manifest["recipe"])
+    return restore_two_looks(shipped.folder / "weights.npz", recipe=recipe)
 
 
 def placed(seed, *, height=460, width=620, side=224):
@@ -29,36 +33,56 @@ def placed(seed, *, height=460, width=620, side=224):
     return box, network_input(box.place(image))
 
 
-def by_gradient(classifier, pixels):
-    """Grad-CAM before the ReLU of each label, (h, w, 3)."""
+def by_gradient(network, pixels, *, head="logits"):
+    """Grad-CAM before the ReLU of each label, (h, w, 3), for one linear head."""
     from ml.gradcam import gradient_map, tapped_model
 
-    tapped = tapped_model(classifier.full, classifier.base)
+    tapped = tapped_model(network.full, network.base, head=head)
     return np.stack([gradient_map(tapped, pixels, label=label) for label in range(len(LABELS))], axis=-1)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_shipped_maps_equal_the_gradient_definition(loaded, twin, seed):
     _, pixels = placed(seed)
-    expected = by_gradient(twin, pixels)
-    assert np.abs(expected).max() > 1e-3, "a flat map would prove nothing"
-    np.testing.assert_allclose(loaded.forward(pixels).maps, expected, atol=1e-4)
+    stated = loaded.look(pixels).maps
+    for head, own in (("whole_logits", WHOLE), ("close_logits", CLOSE)):
+        expected = by_gradient(twin, pixels, head=head)
+        assert np.abs(expected).max() > 1e-3, "a flat map would prove nothing"
+        np.testing.assert_allclose(stated[..., own], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("height", "width"), [(460, 620), (333, 500), (500, 333)])
-def test_the_maps_drawn_equal_the_gradient_definition_after_relu_and_scaling(loaded, twin, height, width):
-    box, pixels = placed(1, height=height, width=width)
-    drawn = class_maps(loaded.forward(pixels).maps, letterbox=box)
-    expected = class_maps(by_gradient(twin, pixels), letterbox=box)
-    for label in LABELS:
-        np.testing.assert_allclose(drawn[label], expected[label], atol=1e-4)
+def test_the_maps_drawn_equal_the_gradient_definition_of_the_fused_score(loaded, twin, height, width):
+    """Each look's gradient map, weighted as its logits are, laid where the look saw the image; then ReLU and scale."""
+    image = synthetic_image(height=height, width=width, seed=1)
+    drawn = analyse(image, loaded).class_maps
+    reading = look_twice(image, loaded.look, side=loaded.side)
+    box, square = reading.first.letterbox, reading.first.square
+    whole = by_gradient(twin, network_input(box.place(image)), head="whole_logits")
+    close = by_gradient(twin, network_input(square.place(image, side=loaded.side)), head="close_logits")
+    for index, label in enumerate(LABELS):
+        canvas = cv2.resize(whole[..., index], (loaded.side, loaded.side), interpolation=cv2.INTER_LINEAR)
+        expected = cv2.resize(box.crop(canvas), (width, height), interpolation=cv2.INTER_LINEAR)
+        expected = expected * loaded.look_weights[0]
+        inset = cv2.resize(close[..., index], (square.size, square.size), interpolation=cv2.INTER_LINEAR)
+        for row in range(max(square.top, 0), min(square.top + square.size, height)):
+            first, last = max(square.left, 0), min(square.left + square.size, width)
+            piece = inset[row - square.top, first - square.left : last - square.left]
+            expected[row, first:last] += loaded.look_weights[1] * piece
+        expected = np.maximum(expected, 0)
+        expected = expected / expected.max() if expected.max() > 0 else expected
+        np.testing.assert_allclose(drawn[label], expected, atol=5e-4)
 
 
 def test_the_shipped_graph_says_what_its_keras_twin_says(loaded, twin):
     for seed in range(4):
         _, pixels = placed(seed)
-        expected = softmax(np.asarray(twin.full(pixels, training=False)))[0]
-        np.testing.assert_allclose(softmax(loaded.forward(pixels).logits[None])[0], expected, atol=1e-4)
+        stated, expected = loaded.look(pixels), twin.full(pixels, training=False)
+        for look, own in (("whole", WHOLE), ("close", CLOSE)):
+            np.testing.assert_allclose(
+                softmax(stated.logits[None, own])[0], softmax(np.asarray(expected[look]))[0], atol=1e-4
+            )
+        np.testing.assert_allclose(stated.mask, np.asarray(expected["mask"])[0, ..., 0], atol=1e-3)
 
 
 def test_a_freshly_built_and_exported_network_keeps_the_equality(tmp_path):
@@ -121,7 +145,7 @@ def test_folding_the_normalisation_changes_no_answer():
 def test_weights_survive_storing_and_restoring(tmp_path):
     from ml.export import restore_network
     from ml.networks.mobilenet import build_classifier
-    from ml.train import save_network
+    from ml.runs import save_network
 
     recipe = Recipe(side=64, alpha=0.35)
     first = build_classifier(weights=None, side=64, alpha=0.35)
