@@ -152,7 +152,8 @@ def test_a_run_of_another_recipe_is_not_mixed_in(collection, tmp_path):
     process = start(collection, out, "--epochs", "1", "--final", "--resume")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "another recipe" in errors
+    assert "holds a run with another" in errors
+    assert "recipe" in errors
 
 
 @pytest.mark.parametrize(

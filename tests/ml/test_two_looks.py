@@ -32,10 +32,13 @@ def pixels():
 
 
 def test_the_trunk_on_cached_features_says_what_the_whole_network_says(network, pixels):
+    import keras
+
     full = network.full(pixels, training=False)
     features = network.stem(pixels, training=False)
     for look, flag in (("whole", 0.0), ("close", 1.0)):
-        stated = network.trunk({**features, "look": np.full((2, 1), flag, np.float32)}, training=False)
+        chosen = keras.ops.full((2, 1), flag, dtype="float32")
+        stated = network.trunk({**features, "look": chosen}, training=False)
         np.testing.assert_allclose(stated["logits"], full[look], atol=1e-4)
         np.testing.assert_allclose(stated["mask"], full["mask"], atol=1e-4)
 
