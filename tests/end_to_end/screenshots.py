@@ -26,7 +26,7 @@ from tests.end_to_end.screens import SCREENS, Screen, addresses
 
 FOLDER = ROOT / "docs" / "screenshots"
 LARGEST_BYTES = 250_000
-ALL_BYTES = 4_000_000
+ALL_BYTES = 6_000_000
 GOOD_BYTES = 150_000
 """An image full of speckle gets fewer colours until it is this small."""
 COLOURS = (256, 128, 64, 48)
