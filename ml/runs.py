@@ -96,9 +96,10 @@ def save_network(path: Path, network: keras.Model) -> None:
 
 
 def history_table(history: History) -> str:
-    """The learning curve as CSV, one row per epoch."""
+    """The learning curve as CSV, one row per epoch; ``nan`` where an epoch lacks a figure that others have."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    names = list(dict.fromkeys(name for row in history for name in row))
+    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n", restval="nan")
     writer.writeheader()
     writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
     return text.getvalue()

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import shlex
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +20,8 @@ from ml.mammogram.targets import Cell
 from ml.mammogram.views import PLAIN, FilmViews, build_film_views
 from ml.mammogram.windows import Windows
 from ml.metrics import area_under_curve
-from ml.storage import read_arrays, read_json, write_arrays, write_json, write_text
+from ml.runs import claim_run, history_table, restore_state, save_state
+from ml.storage import read_arrays, write_arrays, write_text
 
 SCORES_FILE = "scores.npz"
 
@@ -81,7 +76,7 @@ def train_detector(
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         raise DataError(f"{unknown[0]!r} is no part of a run. Known: {', '.join(PARTS)}.")
-    _claim(out, identity, resume=resume, arguments=arguments)
+    claim_run(out, identity, resume=resume, arguments=arguments)
     began = time.monotonic()
     detector = build_detector(weights=weights, dropout=recipe.dropout)
     views = build_film_views(
@@ -177,7 +172,7 @@ def fit_detector(
     optimizer.build(trunk.trainable_variables)
     trunk.compile(optimizer=optimizer, loss=cell_loss(recipe.focus, recipe.malignancy), jit_compile=False)
     windows = Windows(views, sources=sources, films=films, recipe=recipe)
-    history = _restore(state, trunk) if state.is_file() else []
+    history = restore_state(state, trunk) if state.is_file() else []
     for epoch in range(len(history), recipe.epochs):
         losses = []
         for features, targets in windows.batches(recipe.steps, np.random.default_rng([seed, epoch])):
@@ -189,8 +184,8 @@ def fit_detector(
             glance = held_out[::LOOK_SHARE]
             row |= cell_curves(records, views, glance, score_films(trunk, views, glance))
         history.append(row)
-        _save(state, trunk, history)
-        write_text(folder / "history.csv", _as_csv(history))
+        save_state(state, trunk, history)
+        write_text(folder / "history.csv", history_table(history))
         print(f"{folder.name}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()), flush=True)
     if recipe.average and recipe.epochs:
         optimizer.finalize_variable_values(trunk.trainable_variables)
@@ -237,51 +232,3 @@ def restore_detector(path: Path) -> Detector:
     stored = read_arrays(path)
     detector.full.set_weights([stored[name].astype(np.float32) for name in sorted(stored)])
     return detector
-
-
-def _claim(out: Path, identity: dict[str, object], *, resume: bool, arguments: Sequence[str]) -> None:
-    description = out / "run.json"
-    if description.is_file():
-        found = read_json(description)
-        if not resume:
-            raise DataError(f"{out} already holds a run. Add --resume to go on with it, or choose another --out.")
-        different = [name for name, value in identity.items() if found.get(name) != value]
-        if different:
-            raise DataError(
-                f"{out} holds a run with another {', '.join(different)}. Use the same options, or another --out."
-            )
-        return
-    command = shlex.join(["python", "-m", "ml", *arguments])
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(description, {"command": command, "started": started, "keras": keras.__version__, **identity})
-
-
-def _as_csv(history: Sequence[dict[str, float]]) -> str:
-    text = io.StringIO()
-    names = list(dict.fromkeys(name for row in history for name in row))
-    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n", restval="nan")
-    writer.writeheader()
-    writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
-    return text.getvalue()
-
-
-def _variables(trunk: keras.Model) -> list[Any]:
-    """All that an epoch changes: weights, dropout's random state, moments, moving averages, step count."""
-    return [*trunk.variables, *trunk.optimizer.variables]
-
-
-def _save(path: Path, trunk: keras.Model, history: Sequence[dict[str, float]]) -> None:
-    arrays = {f"{number:05d}": np.asarray(variable) for number, variable in enumerate(_variables(trunk))}
-    arrays["history"] = np.frombuffer(json.dumps(list(history)).encode(), dtype=np.uint8)
-    write_arrays(path, arrays)
-
-
-def _restore(path: Path, trunk: keras.Model) -> list[dict[str, float]]:
-    stored = read_arrays(path)
-    history: list[dict[str, float]] = json.loads(stored.pop("history").tobytes().decode())
-    variables = _variables(trunk)
-    if len(stored) != len(variables):
-        raise ValueError(f"{path} belongs to another network or recipe. Remove it, or train into another folder.")
-    for number, variable in enumerate(variables):
-        variable.assign(stored[f"{number:05d}"])
-    return history
