@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from diagnosis.models import Report  # noqa: F401  named in quotes below
 
 
+def released(prefix: str) -> dict[str, Any]:
+    """Conditions of a report that its patient may see; ``prefix`` leads to the report."""
+    return {f"{prefix}status": "final", f"{prefix}released_at__isnull": False, f"{prefix}withdrawn_at__isnull": True}
+
+
 class StudyQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
         """Studies that ``user`` may see. Scoping by team narrows this one place."""
@@ -30,7 +35,12 @@ class StudyQuerySet(models.QuerySet[Any]):
 
 class ImageQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
-        return self if may(user, "image", "view") else self.none()
+        """A patient sees the images of released reports on their own record; staff see what the table allows."""
+        if not may(user, "image", "view"):
+            return self.none()
+        if user.role == Role.PATIENT:
+            return self.filter(study__patient__user=user, **released("analysis__reports__")).distinct()
+        return self
 
 
 class AnalysisQuerySet(models.QuerySet[Any]):
@@ -94,5 +104,5 @@ class ReportQuerySet(models.QuerySet["Report"]):
         if not may(user, "report", "view"):
             return self.none()
         if user.role == Role.PATIENT:
-            return self.filter(status="final", analysis__image__study__patient__user=user)
+            return self.filter(analysis__image__study__patient__user=user, **released(""))
         return self

@@ -2,53 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import traceback
-from collections.abc import Callable
-from typing import Any
-
-import structlog
-from celery import Task, current_app
-from celery.exceptions import SoftTimeLimitExceeded
-
 from diagnosis import actions, inference, report, report_context
 from diagnosis.models import Analysis, Report
 from ml.contract import ModelError
 from portal import jobs
-from portal.jobs import Claim, LeasedJob
-
-log = structlog.get_logger(__name__)
-
-FailureWriter = Callable[..., bool]
-
-
-def job_task(job_type: type[LeasedJob], *, fail: FailureWriter, failure_message: str) -> Callable[..., Task]:
-    """Make a Celery task of a function that works on a claim.
-
-    State before: QUEUED, or RUNNING with an expired lease; otherwise the task does nothing, so it may be delivered any
-    number of times. State after: whatever the function wrote, or FAILED with ``failure_message`` when it raised.
-    """
-
-    def decorate(work: Callable[[Claim], None]) -> Task:
-        @current_app.task(name=job_type.task_name, bind=True)
-        @functools.wraps(work)
-        def run(self: Task, pk: str) -> None:
-            claim = jobs.claim(job_type, pk)
-            if claim is None:
-                log.info("job.not_ours", job=job_type.__name__, pk=pk)
-                return
-            try:
-                with claim.heartbeat():
-                    work(claim)
-            except SoftTimeLimitExceeded:
-                fail(claim=claim, code="too_slow", message=failure_message, detail="The soft time limit was reached.")
-            except Exception:  # noqa: BLE001  whatever it was, the job must end in a state that a person can read
-                log.exception("job.failed", job=job_type.__name__, pk=pk)
-                fail(claim=claim, code="internal_error", message=failure_message, detail=traceback.format_exc())
-
-        return run
-
-    return decorate
+from portal.job_task import job_task
+from portal.jobs import Claim
 
 
 @job_task(
@@ -109,8 +68,3 @@ def render_report(claim: Claim) -> None:
 
 jobs.register(Analysis, on_abandoned=actions.abandon_analysis)
 jobs.register(Report, on_abandoned=actions.abandon_report)
-
-
-def work_now(task: Any, pk: Any) -> None:
-    """Do a job in this process, without a broker (tests, and commands that must not wait)."""
-    task.run(str(pk))

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 
 from accounts.folding import fold
-from accounts.models import Patient
+from accounts.models import Patient, Team
 from diagnosis.models.study import Image, Modality
 from diagnosis.querysets import AnalysisQuerySet
 from ml.contract import LABELS
@@ -52,6 +52,9 @@ class Analysis(LeasedJob):
     )
     modality = models.CharField(max_length=4, choices=Modality, editable=False)
     patient_name = models.CharField(max_length=300, editable=False)
+    team = models.ForeignKey(
+        Team, null=True, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+    )
 
     label = models.CharField(max_length=10, choices=Label, blank=True)
     confidence = models.FloatField(null=True, blank=True)
@@ -97,6 +100,7 @@ class Analysis(LeasedJob):
             models.Index(fields=["state", "-queued_at"], name="analysis_by_state"),
             models.Index(fields=["modality", "-queued_at"], name="analysis_by_modality"),
             models.Index(fields=["patient", "-queued_at"], name="analysis_by_patient"),
+            models.Index(fields=["team", "-queued_at"], name="analysis_by_team"),
             models.Index(fields=["patient_name", "-queued_at"], name="analysis_by_patient_name"),
             models.Index(fields=["confidence", "id"], name="analysis_by_confidence"),
             models.Index(fields=["model_name", "model_version", "-queued_at"], name="analysis_by_model"),
@@ -121,6 +125,7 @@ class Analysis(LeasedJob):
         if self._state.adding:
             self.patient_id = self.image.study.patient_id
             self.modality = self.image.study.modality
+            self.team_id = self.image.study.team_id
             self.patient_name = sorted_as(self.image.study.patient)
         super().save(*args, **kwargs)
 

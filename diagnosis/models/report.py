@@ -42,6 +42,16 @@ class Report(LeasedJob):
     sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     byte_size = models.PositiveBigIntegerField(null=True)
     page_count = models.PositiveSmallIntegerField(null=True)
+    assessment = models.ForeignKey(
+        "diagnosis.Assessment", null=True, blank=True, on_delete=models.PROTECT, related_name="reports"
+    )
+    letter = models.TextField(blank=True, help_text="The result in plain words, as the patient reads it.")
+    released_at = models.DateTimeField(null=True, blank=True, help_text="Since when the patient may see it.")
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when the patient no longer may.")
+    withdrawn_because = models.CharField(max_length=500, blank=True)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -54,6 +64,11 @@ class Report(LeasedJob):
 
     def __str__(self) -> str:
         return f"Report {self.verification_code}, version {self.version}"
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the patient may see it."""
+        return self.released_at is not None and self.withdrawn_at is None
 
     @property
     def is_ready(self) -> bool:

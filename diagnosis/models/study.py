@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.validators import MaxLengthValidator
 from django.db import models
 
-from accounts.models import Patient
+from accounts.models import Patient, Team
 from diagnosis.querysets import ImageQuerySet, StudyQuerySet
 
 
@@ -71,6 +71,14 @@ class Study(models.Model):
     )
     study_instance_uid = models.CharField("study instance UID", max_length=64, blank=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.RECEIVED, db_index=True)
+    team = models.ForeignKey(
+        Team,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="studies",
+        help_text="Whose radiologists see it; empty: every radiologist.",
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 

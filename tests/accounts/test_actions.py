@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from accounts import actions
+from accounts.actions import rows
 from accounts.models import Patient, User
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +18,7 @@ def test_an_mrn_taken_between_check_and_save_is_a_refusal_not_a_failure(anna):
     late = Patient(mrn=anna.mrn, given_name="Late", family_name="Comer", birth_date=date(1970, 1, 1))
 
     with pytest.raises(ValidationError) as refusal:
-        actions._save(late, force_insert=True)
+        rows.save(late, force_insert=True)
 
     assert refusal.value.message_dict == {"mrn": ["There is already a patient with this MRN."]}
     assert Patient.objects.count() == 1

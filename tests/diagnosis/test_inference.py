@@ -14,6 +14,7 @@ from diagnosis.models import Analysis, Image, ModelVersion
 from ml.contract import LABELS, ModelError
 from ml.prevalence import rebase_prediction
 from portal import jobs
+from portal.job_task import work_now
 from tests.fixture_images import HEIGHT, WIDTH
 from tests.fixture_results import MARKS, MODEL, RESEARCH, SIMILAR, filed, outcome, square
 
@@ -50,7 +51,7 @@ def drawn(**said):
 
 
 def worked(analysis: Analysis) -> Analysis:
-    tasks.work_now(tasks.analyse, analysis.pk)
+    work_now(tasks.analyse, analysis.pk)
     analysis.refresh_from_db()
     return analysis
 

@@ -1,0 +1,71 @@
+"""The verbs on patients' records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from accounts import audit
+from accounts.actions.rows import apply, save
+from accounts.models import Patient, User
+from accounts.permissions import require
+
+PATIENT_FIELDS = ("mrn", "given_name", "family_name", "birth_date", "sex", "phone", "email", "history")
+
+
+@transaction.atomic
+def create_patient(*, acting_user: User | None, synthetic: bool = False, **values: Any) -> Patient:
+    """Create a patient record.
+
+    Raises:
+        ValidationError: when a value is not allowed or the MRN is taken.
+    """
+    if acting_user is not None:
+        require(acting_user, "patient", "create")
+    patient = Patient(synthetic=synthetic)
+    apply(patient, values, allowed=PATIENT_FIELDS)
+    patient.full_clean()
+    save(patient, force_insert=True)
+    audit.record("patient.created", actor=acting_user, target=patient, patient=patient)
+    return patient
+
+
+@transaction.atomic
+def update_patient(*, acting_user: User, patient: Patient, **changes: Any) -> Patient:
+    """Change a patient record; the ledger keeps which fields changed, not their content.
+
+    Returns the row as it is now: what somebody else changed since ``patient`` was read stays changed.
+    """
+    require(acting_user, "patient", "change")
+    patient = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    changed = apply(patient, changes, allowed=PATIENT_FIELDS)
+    patient.full_clean()
+    if changed:
+        save(patient)
+        audit.record("patient.changed", actor=acting_user, target=patient, patient=patient, fields=changed)
+    return patient
+
+
+@transaction.atomic
+def link_patient_login(*, acting_user: User | None, patient: Patient, user: User) -> None:
+    """Connect a patient's log-in with the patient's record."""
+    if acting_user is not None:
+        require(acting_user, "user", "change")
+    patient.user = user
+    patient.save(update_fields=["user"])
+    audit.record("patient.login_linked", actor=acting_user, target=patient, patient=patient)
+
+
+@transaction.atomic
+def set_patient_of_login(*, acting_user: User, user: User, patient: Patient | None) -> None:
+    """Connect a patient's log-in with this record, and with no other; ``None`` only takes the connection away."""
+    require(acting_user, "user", "change")
+    for former in Patient.objects.filter(user=user):
+        if former == patient:
+            return
+        former.user = None
+        former.save(update_fields=["user"])
+        audit.record("patient.login_unlinked", actor=acting_user, target=former, patient=former)
+    if patient is not None:
+        link_patient_login(acting_user=acting_user, patient=patient, user=user)
