@@ -98,6 +98,7 @@ class ReportContext:
         uncertain: the result is to be read as if there were none.
         prevalence: the site's own, that the probabilities are re-based to; ``None``: the model's.
         own_probabilities: what the model itself said, where they are re-based.
+        conclusion: the radiologist's, on a final report; with ``reader_label``, a label, and ``birads`` in words.
         quality: name, value, limit in words, passed, of each check.
         model_status: ``released`` or ``research``.
     """
@@ -149,6 +150,9 @@ class ReportContext:
     uncertain: bool = False
     prevalence: float | None = None
     own_probabilities: Mapping[str, float] | None = None
+    conclusion: str = ""
+    reader_label: str = ""
+    birads: str = ""
     signed_by: str = ""
     signed_at: datetime | None = None
 
@@ -265,6 +269,9 @@ class _Words:
             "footer_mrn": self._text(context.mrn, limit=FOOTER_LIMIT) or "not given",
             "people": list(zip(self._patient(), self._study(), strict=True)),
             "history": self._history(),
+            "conclusion": self._text(context.conclusion, limit=HISTORY_LIMIT),
+            "reader_phrase": label_phrase(context.reader_label) if context.reader_label else "",
+            "birads": self._text(context.birads),
             "label": label_words(context.label),
             "phrase": label_phrase(context.label),
             "confidence": percent(context.confidence),

@@ -25,6 +25,7 @@ def of(row: Report) -> ReportContext:
     confidence, probabilities, suspicion = analysis.confidence, analysis.probabilities, analysis.suspicion
     if confidence is None or probabilities is None or suspicion is None or analysis.finished_at is None:
         raise ValueError("Only an analysis with a result has a report.")
+    conclusion = row.assessment
     image = analysis.image
     study = image.study
     patient = study.patient
@@ -89,6 +90,11 @@ def of(row: Report) -> ReportContext:
         model_sha256=analysis.model_sha256,
         model_status=analysis.model_status,
         analysed_at=analysis.finished_at,
+        conclusion=conclusion.conclusion if conclusion else "",
+        reader_label=conclusion.label if conclusion else "",
+        birads=conclusion.get_birads_display() if conclusion else "",
+        signed_by=conclusion.reader.get_full_name() if conclusion else "",
+        signed_at=conclusion.created_at if conclusion else None,
         requested_by=image.uploaded_by.get_full_name() if image.uploaded_by else "",
     )
 

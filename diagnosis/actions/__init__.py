@@ -18,9 +18,25 @@ from diagnosis.actions.images import Filed, IdentityMismatch, add_frame, add_ima
 from diagnosis.actions.lists import follow_patient, note_export
 from diagnosis.actions.registry import choose_model, register_models, set_prevalence, stop_model
 from diagnosis.actions.reports import abandon_report, fail_report, record_report, reissue_report
+from diagnosis.actions.reviews import (
+    answer_second_opinion,
+    ask_second_opinion,
+    conclude,
+    record_known_outcome,
+    release_report,
+    withdraw_report,
+    withdraw_second_opinion,
+)
 from diagnosis.actions.steps import WrongState
 
 __all__ = [
+    "withdraw_second_opinion",
+    "withdraw_report",
+    "release_report",
+    "record_known_outcome",
+    "conclude",
+    "ask_second_opinion",
+    "answer_second_opinion",
     "NO_MODEL",
     "Filed",
     "IdentityMismatch",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.files.base import ContentFile
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from accounts import audit
 from accounts.models import User
@@ -18,8 +18,16 @@ from portal.jobs import Claim, State
 
 
 def enqueue_report(*, analysis: Analysis, requested_by: User | None) -> Report:
+    """Have the next version made: FINAL where a radiologist has concluded, PRELIMINARY before that."""
     newest = analysis.reports.aggregate(newest=Max("version"))["newest"] or 0
-    report = Report(analysis=analysis, version=newest + 1, requested_by=requested_by)
+    conclusion = analysis.own_conclusions().first()
+    report = Report(
+        analysis=analysis,
+        version=newest + 1,
+        requested_by=requested_by,
+        assessment=conclusion,
+        status=Report.Status.FINAL if conclusion else Report.Status.PRELIMINARY,
+    )
     report.save(force_insert=True)
     jobs.publish(report)
     return report
@@ -44,7 +52,11 @@ def reissue_report(*, acting_user: User, analysis: Analysis) -> Report:
 
 @transaction.atomic
 def record_report(*, claim: Claim, pdf: bytes, sha256: str, page_count: int) -> bool:
-    """``RUNNING -> SUCCEEDED``: store the file; older versions of the same analysis become SUPERSEDED."""
+    """``RUNNING -> SUCCEEDED``: store the file; older versions of the same analysis become SUPERSEDED.
+
+    A version that says the same conclusion anew (a corrected name) is released where the one before it was. A version
+    that was overtaken while it was being made is SUPERSEDED at once.
+    """
     report = Report.objects.select_related("analysis__image__study__patient").get(pk=claim.pk)
     with no_file_left_on_error() as written:
         report.file.save(f"v{report.version}-{claim.token.hex[:12]}.pdf", ContentFile(pdf), save=False)
@@ -55,7 +67,11 @@ def record_report(*, claim: Claim, pdf: bytes, sha256: str, page_count: int) -> 
         if not finished:
             report.file.delete(save=False)
             return False
-        report.analysis.reports.filter(version__lt=report.version).update(status=Report.Status.SUPERSEDED)
+        older = report.analysis.reports.filter(version__lt=report.version)
+        _carry_release_over(report, older)
+        older.update(status=Report.Status.SUPERSEDED)
+        if report.analysis.reports.filter(version__gt=report.version, state=State.SUCCEEDED).exists():
+            Report.objects.filter(pk=report.pk).update(status=Report.Status.SUPERSEDED)
         audit.record(
             "report.stored",
             actor=None,
@@ -65,6 +81,15 @@ def record_report(*, claim: Claim, pdf: bytes, sha256: str, page_count: int) -> 
             sha256=sha256,
         )
     return True
+
+
+def _carry_release_over(report: Report, older: QuerySet[Report]) -> None:
+    before = older.filter(status=Report.Status.FINAL, released_at__isnull=False).order_by("-version").first()
+    if before is None or not before.is_released or before.assessment_id != report.assessment_id:
+        return
+    Report.objects.filter(pk=report.pk).update(
+        letter=before.letter, released_at=before.released_at, released_by=before.released_by
+    )
 
 
 @transaction.atomic

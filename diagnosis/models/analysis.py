@@ -146,6 +146,10 @@ class Analysis(LeasedJob):
         """Whether the suspicion may decide what is read first."""
         return self.suspicion is not None and not self.is_research
 
+    def own_conclusions(self) -> models.QuerySet[Any]:
+        """What readers concluded, newest first, without answers to second opinions: those advise."""
+        return self.assessments.filter(answered_opinions=None).select_related("reader")
+
     @property
     def current_report(self):  # type: ignore[no-untyped-def]
         """The newest version of the report, whatever its state; uses a prefetch where there is one."""

@@ -76,7 +76,9 @@ class SecondOpinion(models.Model):
     )
     question = models.CharField(max_length=500)
     asked_at = models.DateTimeField(default=timezone.now)
-    answer = models.ForeignKey(Assessment, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    answer = models.ForeignKey(
+        Assessment, null=True, blank=True, on_delete=models.PROTECT, related_name="answered_opinions"
+    )
     answered_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
