@@ -47,6 +47,7 @@ test: setup $(DEV_READY)
 	need redis-server redis-server ""; \
 	need initdb postgresql "/usr/lib/postgresql/*/bin/initdb"; \
 	need pdftotext poppler-utils ""; \
+	need clamd clamav-daemon "/usr/sbin/clamd"; \
 	if [ -n "$$missing" ]; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	        echo "Installing for the tests:$$missing"; \
@@ -68,6 +69,8 @@ lint: $(DEV_READY) $(NODE_READY)
 	say $(BIN)/ruff check .; \
 	say $(BIN)/ruff format --check .; \
 	say $(BIN)/mypy; \
+	say $(BIN)/bandit --quiet --severity-level medium --recursive accounts diagnosis portal ml; \
+	echo "detect-secrets"; git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline || status=1; \
 	say $(BIN)/djlint templates --lint --quiet; \
 	for script in $$(find static/js -name '*.js'); do say node --check "$$script"; done; \
 	exit $$status

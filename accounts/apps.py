@@ -1,6 +1,7 @@
 """The room of people."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 
 
@@ -11,3 +12,4 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         # Signal receivers connect when their module is loaded, and models may not be imported before this point.
         import_string("accounts.signals.note_sign_in")
+        post_migrate.connect(import_string("accounts.ledger.guard.install_after_migrate"), sender=self)

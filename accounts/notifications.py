@@ -6,8 +6,14 @@ Words name no patient, and an e-mail says nothing clinical: it says that there i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from accounts.roles import Role
+
+KEEP_READ = timedelta(days=90)
+"""How long a notification is kept after it was read."""
+KEEP_ENDED_MAILS = timedelta(days=30)
+"""How long the row of a mail that was sent or failed is kept; the ledger keeps the fact."""
 
 _R, _A, _I, _P = Role.RADIOLOGIST, Role.ADMINISTRATOR, Role.IT_STAFF, Role.PATIENT
 
@@ -23,7 +29,7 @@ class Kind:
         sentence: of the e-mail, before the address of the site; says nothing clinical.
         in_app: whether it is shown under the bell where the person has not chosen.
         by_email: whether it is also mailed where the person has not chosen.
-        always: cannot be switched off (the person's own account is concerned).
+        why_always: why it cannot be switched off; empty: it can.
     """
 
     label: str
@@ -32,7 +38,12 @@ class Kind:
     sentence: str
     in_app: bool = True
     by_email: bool = False
-    always: bool = False
+    why_always: str = ""
+
+    @property
+    def always(self) -> bool:
+        """Whether it cannot be switched off."""
+        return bool(self.why_always)
 
 
 KINDS: dict[str, Kind] = {
@@ -75,13 +86,20 @@ KINDS: dict[str, Kind] = {
         "A message is waiting for you.",
         by_email=True,
     ),
+    "appointment_changed": Kind(
+        "An appointment of mine was made, changed or cancelled",
+        frozenset({_P}),
+        "Something about your appointments",
+        "An appointment was made, changed or cancelled.",
+        by_email=True,
+    ),
     "account_event": Kind(
         "Something changed in my account",
         frozenset(Role),
         "Your account was changed",
         "Something about your account was changed. If it was not you, tell the administrators at once.",
         by_email=True,
-        always=True,
+        why_always="if somebody else changes your account, you must hear of it.",
     ),
     "emergency_access": Kind(
         "Somebody used emergency access",
@@ -89,7 +107,7 @@ KINDS: dict[str, Kind] = {
         "Emergency access was used",
         "A member of staff opened a record by emergency access. Please review it.",
         by_email=True,
-        always=True,
+        why_always="emergency access is only safe when somebody reviews it.",
     ),
     "model_change": Kind(
         "A change of models needs me or was made",
@@ -109,3 +127,8 @@ KINDS: dict[str, Kind] = {
     ),
 }
 """Every kind there is, by its key."""
+
+
+def kinds_of(role: str) -> dict[str, Kind]:
+    """The kinds that people of this role get, in the order of the page of preferences."""
+    return {key: kind for key, kind in KINDS.items() if role in kind.roles}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from accounts.permissions import may
 from accounts.roles import Role
+from accounts.scope import Scope, scope_of
 from accounts.search import patient_search
 
 
@@ -29,10 +31,62 @@ class UserQuerySet(models.QuerySet[Any]):
         return found
 
 
+class TeamQuerySet(models.QuerySet[Any]):
+    def visible_to(self, user: Any) -> Self:
+        return self if may(user, "team", "view") else self.none()
+
+    def taking_studies_of(self, user: Any) -> Self:
+        """The teams that a new study of ``user`` may belong to."""
+        return self.filter(members=user.pk, is_active=True)
+
+
 class PatientQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
-        """Patients whose record ``user`` may open. Scoping by team narrows this one place."""
-        return self if may(user, "patient", "view") else self.none()
+        """Patients whose record ``user`` may open: with no study yet, with a study that they see, or in an emergency.
+
+        A record that was merged into another one is not among them.
+        """
+        if not may(user, "patient", "view"):
+            return self.none()
+        # Not "merged_into is null", which SQLite would look up in the index of that column and then sort all rows.
+        rows = self.filter(~Q(merged_into__isnull=False))
+        scope = scope_of(user)
+        return rows if scope.everything else rows.filter(self._open(scope))
+
+    def outside_teams_of(self, user: Any) -> Self:
+        """Patients whose record only emergency access opens to ``user``."""
+        if not may(user, "emergency_access", "create"):
+            return self.none()
+        scope = scope_of(user)
+        return self.none() if scope.everything else self.filter(~Q(merged_into__isnull=False), ~self._open(scope))
+
+    def _open(self, scope: Scope) -> Q:
+        studies = self.model._meta.get_field("studies").related_model._default_manager.order_by()
+        of_patient = studies.filter(patient_id=OuterRef("pk"))
+        seen = of_patient.filter(scope.condition(team="team", patient="patient"))
+        condition = Q(~Exists(of_patient)) | Q(Exists(seen))
+        return condition | Q(pk__in=sorted(scope.emergencies)) if scope.emergencies else condition
 
     def search(self, words: str) -> Self:
         return self.filter(patient_search("", words))
+
+
+class EmergencyAccessQuerySet(models.QuerySet[Any]):
+    def running(self) -> Self:
+        """Those that hold now."""
+        return self.filter(ended_at=None, expires_at__gt=timezone.now())
+
+    def visible_to(self, user: Any) -> Self:
+        """Everybody's to who reviews them, else one's own."""
+        if may(user, "emergency_access", "view"):
+            return self
+        return self.filter(user=user.pk) if may(user, "emergency_access", "create") else self.none()
+
+
+class NotificationQuerySet(models.QuerySet[Any]):
+    def visible_to(self, user: Any) -> Self:
+        """One's own, whatever the role."""
+        return self.filter(user=user) if may(user, "notification", "view") else self.none()
+
+    def unread(self) -> Self:
+        return self.filter(read_at=None)

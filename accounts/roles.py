@@ -1,4 +1,7 @@
-"""The roles and what each may do, as data. ``accounts.permissions`` is the only reader."""
+"""The roles and what each may do, as data. ``accounts.permissions`` is the only one that decides by it.
+
+``accounts.role_words`` has the words for every object and verb, for the page and for docs/access.md.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,12 @@ TABLE: dict[str, dict[str, frozenset[Role]]] = {
         "merge": frozenset({_A}),
         "erase": frozenset({_A}),
     },
-    "emergency_access": {"create": frozenset({_R}), "view": frozenset({_A}), "review": frozenset({_A})},
+    "emergency_access": {
+        "create": frozenset({_R}),
+        "end": frozenset({_R, _A}),
+        "view": frozenset({_A}),
+        "review": frozenset({_A}),
+    },
     "study": {"view": frozenset({_R, _A}), "create": frozenset({_R}), "assign": frozenset({_A})},
     "image": {"view": frozenset({_R, _A, _P}), "add": frozenset({_R})},
     "analysis": {

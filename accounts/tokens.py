@@ -11,6 +11,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
+from accounts import mfa_policy
 from accounts.models import ApiToken, User
 
 USE_NOTED_EVERY = timedelta(minutes=1)
@@ -44,6 +45,8 @@ class BearerAuthentication(BaseAuthentication):
         token = found.first()
         if token is None:
             raise exceptions.AuthenticationFailed("The token is unknown or has expired. Sign in again.")
+        if mfa_policy.lacks_factor(token.user):
+            raise exceptions.AuthenticationFailed("Your role needs a second factor. Set it up on the website first.")
         if token.last_used_at is None or now - token.last_used_at > USE_NOTED_EVERY:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
         return token.user, token

@@ -1,43 +1,42 @@
-"""Pages about people. Of allauth's addresses only those that make sense where nobody signs up."""
+"""Pages about people."""
 
-from allauth.account import views as allauth_views
-from django.urls import include, path, re_path
+from django.urls import include, path
 
-from accounts.permissions import needs
-from accounts.views import patients, users
-from accounts.views.sign_in import SignInView
-
-account_patterns = [
-    path("login/", SignInView.as_view(), name="account_login"),
-    path("logout/", needs("own_account", "view")(allauth_views.logout), name="account_logout"),
-    path("inactive/", allauth_views.account_inactive, name="account_inactive"),
-    path("signup/", allauth_views.signup, name="account_signup"),
-    path(
-        "password/change/",
-        needs("own_account", "change")(allauth_views.password_change),
-        name="account_change_password",
-    ),
-    path("password/set/", needs("own_account", "change")(allauth_views.password_set), name="account_set_password"),
-    path("password/reset/", allauth_views.password_reset, name="account_reset_password"),
-    path("password/reset/done/", allauth_views.password_reset_done, name="account_reset_password_done"),
-    path(
-        "password/reset/key/done/",
-        allauth_views.password_reset_from_key_done,
-        name="account_reset_password_from_key_done",
-    ),
-    re_path(
-        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        allauth_views.password_reset_from_key,
-        name="account_reset_password_from_key",
-    ),
-]
+from accounts.views import emergency, notifications, patients, people_imports, roles, teams, user_access, users
 
 urlpatterns = [
-    path("account/", include(account_patterns)),
+    path("account/", include("accounts.account_urls")),
     path("patients/", patients.patient_list, name="patient-list"),
     path("patients/new/", patients.patient_create, name="patient-create"),
     path("patients/<uuid:pk>/edit/", patients.patient_edit, name="patient-edit"),
+    path("", include("accounts.patient_urls")),
+    path("notifications/", notifications.notification_list, name="notification-list"),
+    path("notifications/bell/", notifications.notification_bell, name="notification-bell"),
+    path("notifications/newest/", notifications.notification_newest, name="notification-newest"),
+    path("notifications/read/", notifications.notification_read, name="notification-read"),
+    path("notifications/choices/", notifications.notification_choices, name="notification-choices"),
+    path("notifications/<int:pk>/", notifications.notification_open, name="notification-open"),
+    path("patients/<uuid:pk>/emergency/", emergency.emergency_open, name="emergency-open"),
+    path("emergency-access/", emergency.emergency_list, name="emergency-list"),
+    path("emergency-access/<int:pk>/", emergency.emergency_review, name="emergency-review"),
+    path("emergency-access/<int:pk>/end/", emergency.emergency_end, name="emergency-end"),
+    path("roles/", roles.role_table, name="role-table"),
+    path("teams/", teams.team_list, name="team-list"),
+    path("teams/new/", teams.team_create, name="team-create"),
+    path("teams/<int:pk>/", teams.team_edit, name="team-edit"),
     path("users/", users.user_list, name="user-list"),
     path("users/new/", users.user_create, name="user-create"),
+    path("users/export.csv", users.user_export, name="user-export"),
+    path("users/import/", people_imports.people_import, name="people-import"),
+    path("users/import/example.csv", people_imports.people_example, name="people-import-example"),
+    path("users/import/<uuid:pk>/", people_imports.people_preview, name="people-import-preview"),
+    path("users/import/<uuid:pk>/confirm/", people_imports.people_confirm, name="people-import-confirm"),
+    path("users/import/<uuid:pk>/discard/", people_imports.people_discard, name="people-import-discard"),
     path("users/<int:pk>/", users.user_edit, name="user-edit"),
+    path("users/<int:pk>/activate/", user_access.activate, name="user-activate"),
+    path("users/<int:pk>/deactivate/", user_access.deactivate, name="user-deactivate"),
+    path("users/<int:pk>/invite/", user_access.invite, name="user-invite"),
+    path("users/<int:pk>/revoke/", user_access.revoke, name="user-revoke"),
+    path("users/<int:pk>/reset-mfa/", user_access.reset_factor, name="user-reset-mfa"),
+    path("users/<int:pk>/end-sessions/", user_access.end_sessions, name="user-end-sessions"),
 ]

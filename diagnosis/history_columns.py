@@ -112,11 +112,3 @@ EXPORTED: tuple[tuple[str, Callable[[Analysis], Any]], ...] = (
     ("prevalence", lambda row: _figure(row.prevalence)),
 )
 """Heading and value of each column of the CSV file, in order (docs/api.md)."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def defused(value: Any) -> str:
-    """Keep a spreadsheet from running a cell that begins like a formula: an apostrophe makes it text."""
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text

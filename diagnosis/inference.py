@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from diagnosis.models import Analysis, Modality, ModalitySetting, ModelVersion
+from diagnosis.scanner_months import named
 from ml.contract import Mark, ModelError, ModelIdentity, Outcome, OutcomeState, Prediction, Quality
 
 if TYPE_CHECKING:
@@ -107,30 +108,7 @@ def altered_files(name: str, version: str, *, sha256: str) -> list[str]:
     return [*replaced, *registry.altered_files(found)]
 
 
-def analyse(
-    file: FieldFile,
-    *,
-    modality: str,
-    row_spacing_mm: float | None = None,
-    column_spacing_mm: float | None = None,
-) -> Result:
-    """Judge one stored image with the active model of its modality.
-
-    Args:
-        file: the stored PNG, 8-bit, grey or RGB.
-        modality: ``Study.modality``.
-        row_spacing_mm: distance of two rows, where the file told it.
-        column_spacing_mm: distance of two columns, likewise.
-
-    Raises:
-        NoModelForModality: other modalities have a model, this one has none.
-        ModelError: the active model is missing, altered or broken; no score was made.
-        ImageError: the stored file cannot be read.
-    """
-    from diagnosis import lesion, overlay
-    from ml.images import read_image
-    from ml.pipeline import analyse as analyse_pixels
-
+def _in_use(modality: str) -> ModelVersion:
     active = ModelVersion.objects.filter(modality=modality, active=True).first()
     if active is None:
         if not ModelVersion.objects.filter(active=True).exists():
@@ -139,12 +117,42 @@ def analyse(
             f"No released model reads this kind of image ({Modality(modality).label.lower()}) yet. "
             "The image is stored; read it without the computer's opinion."
         )
-    model = _loaded(active.name, active.version, sha256=active.sha256)
+    return active
+
+
+def analyse(
+    file: FieldFile,
+    *,
+    modality: str,
+    row_spacing_mm: float | None = None,
+    column_spacing_mm: float | None = None,
+    version: ModelVersion | None = None,
+) -> Result:
+    """Judge one stored image with the active model of its modality.
+
+    Args:
+        file: the stored PNG, 8-bit, grey or RGB.
+        modality: ``Study.modality``.
+        row_spacing_mm: distance of two rows, where the file told it.
+        column_spacing_mm: distance of two columns, likewise.
+        version: judge with this one instead (a candidate, in the shadow), by the same steps.
+
+    Raises:
+        NoModelForModality: other modalities have a model, this one has none.
+        ModelError: the model is missing, altered or broken; no score was made.
+        ImageError: the stored file cannot be read.
+    """
+    from diagnosis import lesion, overlay
+    from ml.images import read_image
+    from ml.pipeline import analyse as analyse_pixels
+
+    judging = version or _in_use(modality)
+    model = _loaded(judging.name, judging.version, sha256=judging.sha256)
     outcome = analyse_pixels(read_image(Path(file.path)), model)
     own = outcome.prediction
     if own is None:
         return Result(outcome=outcome)
-    prediction, prevalence = _rebased(own, model=active)
+    prediction, prevalence = _rebased(own, model=judging)
     maps, found = outcome.class_maps, outcome.segmentation
     return Result(
         outcome=dataclasses.replace(outcome, prediction=prediction),
@@ -230,6 +238,10 @@ RECENT_IMAGES = 500
 """How many of a model's latest images are compared with those it was measured on: a few weeks of a busy clinic."""
 
 
+RECENT_OF_ALL_SCANNERS = 3_000
+"""How far back images of each scanner are looked for: one that sends few has few of these."""
+
+
 def drift(model: ModelVersion, reference: Mapping[str, Any]) -> dict[str, Any]:
     """Compare what a model met and said here of late with the images it was measured on.
 
@@ -244,12 +256,34 @@ def drift(model: ModelVersion, reference: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ModelError: ``model_invalid`` when the reference is not what the library writes.
     """
+    analyses = Analysis.objects.filter(model_name=model.name, model_version=model.version).order_by("-queued_at")
+    return _compared(analyses.values_list(*_WATCHED)[:RECENT_IMAGES], model=model, reference=reference)
+
+
+def drift_by_scanner(model: ModelVersion, reference: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The same for each scanner among the latest images, by its name, those with the most images first.
+
+    Raises:
+        ModelError: as :func:`drift`.
+    """
+    analyses = Analysis.objects.filter(model_name=model.name, model_version=model.version).order_by("-queued_at")
+    of_scanner: dict[str, list[Any]] = {}
+    for device, *row in analyses.values_list("image__device", *_WATCHED)[:RECENT_OF_ALL_SCANNERS]:
+        rows = of_scanner.setdefault(named(device), [])
+        if len(rows) < RECENT_IMAGES:
+            rows.append(row)
+    by_size = sorted(of_scanner, key=lambda name: (-len(of_scanner[name]), name))
+    return {name: _compared(of_scanner[name], model=model, reference=reference) for name in by_size}
+
+
+_WATCHED = ("quality", "own_probabilities", "probability_malignant", "confidence")
+
+
+def _compared(rows: Iterable[Any], *, model: ModelVersion, reference: Mapping[str, Any]) -> dict[str, Any]:
     from ml.monitoring import drift_report
 
-    analyses = Analysis.objects.filter(model_name=model.name, model_version=model.version)
     recent: dict[str, list[float]] = {}
-    columns = ("quality", "own_probabilities", "probability_malignant", "confidence")
-    for checks, own, malignant, confidence in analyses.order_by("-queued_at").values_list(*columns)[:RECENT_IMAGES]:
+    for checks, own, malignant, confidence in rows:
         for check in checks:
             recent.setdefault(check["name"], []).append(check["value"])
         if malignant is not None:

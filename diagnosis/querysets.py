@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import models
-from django.db.models import Avg, Count, Q, Sum
+from django.db.models import Avg, Count, Exists, OuterRef, Q, Sum
 
-from accounts.models import Patient
+from accounts.models import Consent, Patient
 from accounts.permissions import may
 from accounts.roles import Role
+from accounts.scope import scope_of
 from accounts.search import patient_search
 from ml.contract import LABELS
 
 MOST_IMAGES_OF_AN_ORDER = 500
+Rows = TypeVar("Rows", bound="models.QuerySet[Any]")
 
 if TYPE_CHECKING:
     from diagnosis.models import Report  # noqa: F401  named in quotes below
@@ -24,10 +26,27 @@ def released(prefix: str) -> dict[str, Any]:
     return {f"{prefix}status": "final", f"{prefix}released_at__isnull": False, f"{prefix}withdrawn_at__isnull": True}
 
 
+def own_and_agreed(user: Any, prefix: str) -> dict[str, Any]:
+    """Conditions of what is on the patient's own record, while they agree to see it here; ``prefix`` leads to it."""
+    return {
+        f"{prefix}user": user,
+        f"{prefix}consents__purpose": Consent.Purpose.PORTAL,
+        f"{prefix}consents__withdrawn_at__isnull": True,
+    }
+
+
+def _in_scope(rows: Rows, user: Any, *, team: str, patient: str) -> Rows:
+    """The rows of studies that the teams of ``user`` open (``accounts.scope``)."""
+    scope = scope_of(user)
+    return rows if scope.everything else rows.filter(scope.condition(team=team, patient=patient))
+
+
 class StudyQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
-        """Studies that ``user`` may see. Scoping by team narrows this one place."""
-        return self if may(user, "study", "view") else self.none()
+        """Studies that ``user`` may see: a radiologist those of no team, of their teams, or held in an emergency."""
+        if not may(user, "study", "view"):
+            return self.none()
+        return _in_scope(self, user, team="team", patient="patient")
 
     def search(self, words: str) -> Self:
         return self.filter(patient_search("patient__", words) | Q(accession_number__iexact=words.strip()))
@@ -39,13 +58,16 @@ class ImageQuerySet(models.QuerySet[Any]):
         if not may(user, "image", "view"):
             return self.none()
         if user.role == Role.PATIENT:
-            return self.filter(study__patient__user=user, **released("analysis__reports__")).distinct()
-        return self
+            own = own_and_agreed(user, "study__patient__")
+            return self.filter(**own, **released("analysis__reports__")).distinct()
+        return _in_scope(self, user, team="study__team", patient="study__patient")
 
 
 class AnalysisQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: Any) -> Self:
-        return self if may(user, "analysis", "view") else self.none()
+        if not may(user, "analysis", "view"):
+            return self.none()
+        return _in_scope(self, user, team="team", patient="patient")
 
     def search(self, words: str) -> Self:
         """Analyses of patients whose name or MRN has all the words, or of the order with this accession number."""
@@ -104,5 +126,17 @@ class ReportQuerySet(models.QuerySet["Report"]):
         if not may(user, "report", "view"):
             return self.none()
         if user.role == Role.PATIENT:
-            return self.filter(analysis__image__study__patient__user=user, **released(""))
-        return self
+            return self.filter(**own_and_agreed(user, "analysis__patient__"), **released(""))
+        return _in_scope(self, user, team="analysis__team", patient="analysis__patient")
+
+    def taken_back_from(self, user: Any) -> Self:
+        """What this patient could read once and cannot now: withdrawn, or replaced by a version not released yet.
+
+        Of each image the newest one, and none where a newer version is released.
+        """
+        if user.role != Role.PATIENT:
+            return self.none()
+        own = self.filter(**own_and_agreed(user, "analysis__patient__"), released_at__isnull=False)
+        of_image = self.model._default_manager.order_by().filter(analysis=OuterRef("analysis"))
+        newer = of_image.filter(released_at__isnull=False, version__gt=OuterRef("version"))
+        return own.exclude(**released("")).filter(~Exists(of_image.filter(**released(""))), ~Exists(newer))

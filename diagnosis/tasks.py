@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diagnosis import actions, inference, report, report_context
-from diagnosis.models import Analysis, Report
+from diagnosis.models import Analysis, Report, ShadowReading
 from ml.contract import ModelError
 from portal import jobs
 from portal.job_task import job_task
@@ -66,5 +66,32 @@ def render_report(claim: Claim) -> None:
     actions.record_report(claim=claim, pdf=rendered.pdf, sha256=rendered.sha256, page_count=rendered.pages)
 
 
+@job_task(ShadowReading, fail=actions.fail_shadow_reading, failure_message="The candidate could not read this image.")
+def read_in_shadow(claim: Claim) -> None:
+    """RUNNING -> SUCCEEDED, REJECTED or FAILED. The analysis that it is compared with is not touched."""
+    reading = ShadowReading.objects.select_related("model", "analysis__image__study").get(pk=claim.pk)
+    claim.extend(stage="reading in the shadow")
+    image = reading.analysis.image
+    try:
+        # The map and the lesion are drawn too, and dropped: run times are compared with those of the model in use.
+        result = inference.analyse(
+            image.file,
+            modality=image.study.modality,
+            row_spacing_mm=image.row_spacing_mm,
+            column_spacing_mm=image.column_spacing_mm,
+            version=reading.model,
+        )
+    except ModelError as error:
+        actions.fail_shadow_reading(
+            claim=claim,
+            code=error.code,
+            message="The candidate could not be used.",
+            detail=f"{error} {error.remedy}",
+        )
+        return
+    actions.record_shadow_reading(claim=claim, outcome=result.outcome)
+
+
 jobs.register(Analysis, on_abandoned=actions.abandon_analysis)
 jobs.register(Report, on_abandoned=actions.abandon_report)
+jobs.register(ShadowReading, on_abandoned=actions.abandon_shadow_reading)

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from django.urls import path
 
-from diagnosis.views import analysis, files, history, home, models, patient, report, study, upload
+from diagnosis.views import (
+    analysis,
+    files,
+    history,
+    home,
+    model_changes,
+    models,
+    own_record,
+    patient,
+    report,
+    review,
+    study,
+    study_team,
+    upload,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -14,6 +28,7 @@ urlpatterns = [
     path("patients/<uuid:pk>/studies/today/", upload.start_study, name="study-start"),
     path("studies/<uuid:pk>/", study.detail, name="study-detail"),
     path("studies/<uuid:pk>/images/", study.images, name="study-images"),
+    path("studies/<uuid:pk>/team/", study_team.assign, name="study-assign"),
     path("studies/<uuid:pk>/upload/", upload.upload, name="study-upload"),
     # One image and its result
     path("analyses/<uuid:pk>/", analysis.detail, name="analysis-detail"),
@@ -25,15 +40,32 @@ urlpatterns = [
     path("images/<uuid:pk>/frame/", analysis.frame, name="image-frame"),
     path("images/<uuid:pk>/image.png", files.image, name="image-file"),
     path("images/<uuid:pk>/thumbnail.jpg", files.thumbnail, name="image-thumbnail"),
+    # What people say about it
+    path("analyses/<uuid:pk>/review/", analysis.review, name="analysis-review"),
+    path("analyses/<uuid:pk>/conclusion/", review.conclude, name="analysis-conclude"),
+    path("analyses/<uuid:pk>/second-opinions/", review.ask, name="second-opinion-ask"),
+    path("second-opinions/<int:pk>/answer/", review.answer, name="second-opinion-answer"),
+    path("second-opinions/<int:pk>/take-back/", review.take_back, name="second-opinion-take-back"),
+    path("reports/<uuid:pk>/release/", review.release, name="report-release"),
+    path("reports/<uuid:pk>/withdraw/", review.withdraw, name="report-withdraw"),
+    path("studies/<uuid:pk>/outcomes/", review.known_outcome, name="known-outcome"),
     # Lists
     path("history/", history.history, name="history"),
     path("history/export.csv", history.export, name="history-export"),
     path("models/", models.model_list, name="model-list"),
     path("models/prevalence/<str:modality>/", models.prevalence, name="model-prevalence"),
+    path("models/proposals/<int:pk>/", model_changes.proposal, name="model-proposal"),
+    path("models/proposals/<int:pk>/confirm/", model_changes.confirm, name="model-proposal-confirm"),
+    path("models/proposals/<int:pk>/withdraw/", model_changes.withdraw, name="model-proposal-withdraw"),
     path("models/<str:name>/<str:version>/", models.card, name="model-card"),
-    path("models/<str:name>/<str:version>/choose/", models.choose, name="model-choose"),
-    path("models/<str:name>/<str:version>/stop/", models.stop, name="model-stop"),
+    path("models/<str:name>/<str:version>/propose/", model_changes.propose, name="model-propose"),
+    path("models/<str:name>/<str:version>/shadow/", model_changes.shadow, name="model-shadow"),
+    path("models/<str:name>/<str:version>/shadow/end/", model_changes.end_shadow, name="model-shadow-end"),
     path("models/<str:name>/<str:version>/<slug:plot>.png", models.plot, name="model-plot"),
+    # A patient's own
+    path("own/reports/<uuid:pk>/", own_record.own_report, name="own-report"),
+    path("own/accesses/", own_record.own_accesses, name="own-accesses"),
+    path("own/export/", own_record.own_export_file, name="own-export"),
     # Reports
     path("reports/<uuid:pk>.pdf", files.report, name="report-file"),
     path("verify/<slug:code>/", report.verify, name="verify"),

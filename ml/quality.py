@@ -181,7 +181,7 @@ def check_pixels(inner: NDArray[np.uint8], *, limits: QualityLimits) -> tuple[Qu
         _exposure(histogram, limits),
         _at_most(
             "text",
-            _stroke_cover(inner),
+            stroke_cover(inner),
             limits.most_text,
             "Text or drawing covers much of the image. Send the ultrasound frame itself, without report, menus or "
             "measurements over it.",
@@ -219,7 +219,7 @@ def run_checks(image: NDArray[np.uint8], inner: NDArray[np.uint8], *, limits: Qu
     )
 
 
-def _stroke_cover(inner: NDArray[np.uint8]) -> float:
+def stroke_cover(inner: NDArray[np.uint8]) -> float:
     """Share of the image in whose neighbourhood thin strokes, brighter or darker than what lies beside, are frequent.
 
     A median over 5 x 5 pixels removes strokes and keeps the edges of lesions and layers.

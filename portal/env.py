@@ -60,6 +60,18 @@ def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
     return value
 
 
+def number(name: str, default: float, *, minimum: float, maximum: float) -> float:
+    """Return ``name`` as a number, whole or with a decimal point, between ``minimum`` and ``maximum``."""
+    raw = text(name, str(default)).strip()
+    try:
+        value = float(raw)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is {raw!r}; write a number.") from error
+    if not minimum <= value <= maximum:
+        raise ImproperlyConfigured(f"{name} is {value:g}; write a number from {minimum:g} to {maximum:g}.")
+    return value
+
+
 def choice(name: str, default: str, *, allowed: tuple[str, ...]) -> str:
     """Return ``name``, which has to be one of ``allowed``."""
     value = text(name, default).strip()

@@ -12,6 +12,7 @@ from celery import Task, current_app
 from celery.exceptions import SoftTimeLimitExceeded
 
 from portal import jobs
+from portal.channel import WORKER, through
 from portal.jobs import Claim, LeasedJob
 
 log = structlog.get_logger(__name__)
@@ -23,25 +24,31 @@ def job_task(job_type: type[LeasedJob], *, fail: FailureWriter, failure_message:
     """Make a Celery task of a function that works on a claim.
 
     State before: QUEUED, or RUNNING with an expired lease; otherwise the task does nothing, so it may be delivered any
-    number of times. State after: whatever the function wrote, or FAILED with ``failure_message`` when it raised.
+    number of times. A background job does nothing either while other work waits; the sweep brings it again. State
+    after: whatever the function wrote, or FAILED with ``failure_message`` when it raised.
     """
 
     def decorate(work: Callable[[Claim], None]) -> Task:
         @current_app.task(name=job_type.task_name, bind=True)
         @functools.wraps(work)
         def run(self: Task, pk: str) -> None:
+            if jobs.should_wait(job_type):
+                log.info("job.lets_others_first", job=job_type.__name__, pk=pk)
+                return
             claim = jobs.claim(job_type, pk)
             if claim is None:
                 log.info("job.not_ours", job=job_type.__name__, pk=pk)
                 return
-            try:
-                with claim.heartbeat():
-                    work(claim)
-            except SoftTimeLimitExceeded:
-                fail(claim=claim, code="too_slow", message=failure_message, detail="The soft time limit was reached.")
-            except Exception:  # noqa: BLE001  whatever it was, the job must end in a state that a person can read
-                log.exception("job.failed", job=job_type.__name__, pk=pk)
-                fail(claim=claim, code="internal_error", message=failure_message, detail=traceback.format_exc())
+            with through(WORKER):
+                try:
+                    with claim.heartbeat():
+                        work(claim)
+                except SoftTimeLimitExceeded:
+                    detail = "The soft time limit was reached."
+                    fail(claim=claim, code="too_slow", message=failure_message, detail=detail)
+                except Exception:  # noqa: BLE001  whatever it was, the job must end in a state that a person can read
+                    log.exception("job.failed", job=job_type.__name__, pk=pk)
+                    fail(claim=claim, code="internal_error", message=failure_message, detail=traceback.format_exc())
 
         return run
 

@@ -41,6 +41,10 @@ SWEEP_BATCH = 200
 REPUBLISH_BATCH = 20
 """How many jobs one sweep publishes a second time. In a long backlog most still have their message in the queue; the
 few that are published again keep the workers busy if they have not."""
+BACKGROUND_BATCH = 8
+"""How many background jobs are in the queue of messages at most. One that is reached while other work waits is given
+back at once, so this costs a person who waits no more than the one that is running."""
+BACKGROUND_AGAIN = timedelta(seconds=30)
 BROKER_PAUSE_SECONDS = 30.0
 """After a failed publication, this process leaves the next ones to the sweep for this long, so that a batch of uploads
 waits for a dead broker once and not once an image. The sweep itself tries every time."""
@@ -67,11 +71,15 @@ class LeasedJob(models.Model):
     """
 
     task_name: ClassVar[str]
+    in_background: ClassVar[bool] = False
+    """Worked on only while no other kind of job waits: published by the sweep, a few at a time, and given back by a
+    worker that finds other work waiting (:func:`should_wait`)."""
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED, db_index=True)
     stage = models.CharField(max_length=40, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     token = models.UUIDField(null=True, editable=False)
+    # Of a running job: until when its worker may stay silent. Of a queued one: before when nobody takes it (postponed).
     lease_until = models.DateTimeField(null=True, editable=False)
     queued_at = models.DateTimeField(default=timezone.now)
     publications = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -88,6 +96,11 @@ class LeasedJob(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.state not in UNFINISHED
+
+    @property
+    def postponed_until(self) -> datetime | None:
+        """When the next try is due, of a job that something outside refused for now."""
+        return self.lease_until if self.state == State.QUEUED else None
 
     @property
     def waiting_time(self) -> timedelta | None:
@@ -131,6 +144,26 @@ class Claim:
             == 1
         )
 
+    def postpone(self, *, until: datetime, **changes: Any) -> bool:
+        """``RUNNING -> QUEUED``: something outside refused for now, so nobody works on it before ``until``.
+
+        The attempt is given back: attempts count lost workers, not a mail server that is down. False when the job is
+        no longer ours, as with :meth:`finish`.
+        """
+        return (
+            self._mine().update(
+                state=State.QUEUED,
+                stage="",
+                token=None,
+                attempts=F("attempts") - 1,
+                lease_until=until,
+                publications=0,
+                publish_after=until,
+                **changes,
+            )
+            == 1
+        )
+
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
         """Extend the lease from a thread while the body runs. The thread opens a connection only if it beats at all."""
@@ -158,13 +191,13 @@ class Claim:
 
 
 def claim(job_type: type[LeasedJob], pk: Any) -> Claim | None:
-    """Take the job, or return ``None`` when it is finished, held by somebody else, out of attempts or gone.
+    """Take the job, or return ``None`` when it is finished, postponed, held by somebody else, out of attempts or gone.
 
     One UPDATE decides (compare-and-swap), so it holds on SQLite, which ignores ``select_for_update``.
     """
     now = timezone.now()
     token = uuid.uuid4()
-    free = Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_until__lt=now)
+    free = Q(state=State.QUEUED, lease_until=None) | Q(state__in=UNFINISHED, lease_until__lte=now)
     taken = (
         job_type._default_manager.filter(free, pk=pk, attempts__lt=MAX_ATTEMPTS).update(
             state=State.RUNNING,
@@ -237,8 +270,13 @@ _broker = _Broker()
 
 
 def publish(job: LeasedJob) -> None:
-    """Tell the workers about the job once the transaction has committed. Never raises: the sweep makes up for it."""
+    """Tell the workers about the job once the transaction has committed. Never raises: the sweep makes up for it.
+
+    A background job is left to the sweep.
+    """
     job_type, pk = type(job), job.pk
+    if job_type.in_background:
+        return
     transaction.on_commit(lambda: _publish_at_once(job_type, pk), robust=True)
 
 
@@ -295,8 +333,8 @@ def sweep() -> Swept:
         requeued += lost.filter(attempts__lt=MAX_ATTEMPTS).update(
             state=State.QUEUED, stage="", token=None, lease_until=None, publish_after=now, publications=0
         )
-    for job_type in _registered:
-        sent, broker_answers = _publish_due(job_type)
+    for job_type in sorted(_registered, key=lambda one: one.in_background):
+        sent, broker_answers = (_publish_background if job_type.in_background else _publish_due)(job_type)
         published += sent
         if not broker_answers:
             break
@@ -323,6 +361,39 @@ def _publish_due(job_type: type[LeasedJob]) -> tuple[int, bool]:
             job_type._default_manager.filter(pk=pk, state=State.QUEUED, publish_after=next_time).update(
                 publications=publications, publish_after=publish_after
             )
+            return sent, False
+        sent += 1
+    return sent, True
+
+
+def should_wait(job_type: type[LeasedJob]) -> bool:
+    """Whether a job of this kind has to let others go first: it is in the background, and other work waits."""
+    return job_type.in_background and any(
+        other._default_manager.filter(Q(lease_until=None) | Q(lease_until__lte=timezone.now()), state=State.QUEUED)
+        .order_by()
+        .exists()
+        for other in _registered
+        if not other.in_background
+    )
+
+
+def _publish_background(job_type: type[LeasedJob]) -> tuple[int, bool]:
+    """Publish a few of the oldest, while nothing else waits and those published before were worked on."""
+    if should_wait(job_type):
+        return 0, True
+    now = timezone.now()
+    queued = job_type._default_manager.filter(state=State.QUEUED)
+    on_their_way = queued.filter(publications__gt=0, publish_after__gt=now)[:BACKGROUND_BATCH].count()
+    due = queued.filter(publish_after__lte=now).order_by("queued_at")
+    sent = 0
+    for pk, publish_after in due.values_list("pk", "publish_after")[: BACKGROUND_BATCH - on_their_way]:
+        row = queued.filter(pk=pk)
+        if not row.filter(publish_after=publish_after).update(
+            publications=F("publications") + 1, publish_after=now + BACKGROUND_AGAIN
+        ):
+            continue
+        if not _send(job_type, pk):
+            row.update(publications=0, publish_after=publish_after)
             return sent, False
         sent += 1
     return sent, True

@@ -17,7 +17,7 @@ from kombu.exceptions import KombuError
 from diagnosis import inference
 from diagnosis.models import ModelVersion
 from ml.contract import ModelError
-from portal import workers
+from portal import clamd, workers
 
 FREE_BYTES = 200 * 1024 * 1024
 """Below this much free space an upload may fail half-way."""
@@ -121,6 +121,16 @@ def model() -> None:
             )
 
 
+def scanner() -> None:
+    """Raise ``NotReady`` when a virus scanner is configured and does not answer."""
+    if not settings.CLAMD:
+        return
+    try:
+        clamd.ping(address=settings.CLAMD)
+    except clamd.ScannerUnavailable as down:
+        raise NotReady(str(down), remedy="Start clamd, and check CLAMD. Until then no upload is taken.") from down
+
+
 def worker() -> None:
     """Raise ``NotReady`` when no worker has shown itself lately."""
     if not workers.seen():
@@ -143,7 +153,7 @@ def _altered_files(
     return tuple(inference.altered_files(name, version, sha256=sha256))
 
 
-PARTS: tuple[Callable[[], None], ...] = (database, queue, storage, model, worker)
+PARTS: tuple[Callable[[], None], ...] = (database, queue, storage, model, scanner, worker)
 
 
 def parts() -> list[Part]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.core.files.storage import default_storage
 from django.db.models import Model
 
-from diagnosis.models import Analysis, Image, Report
+from diagnosis.models import Analysis, DeidentifiedExport, Image, Report
 from portal.storage import DurableFileSystemStorage
 
 NAMED: tuple[tuple[type[Model], str, str], ...] = (
@@ -20,6 +20,7 @@ NAMED: tuple[tuple[type[Model], str, str], ...] = (
     (Analysis, "explanation", "explanation_sha256"),
     (Analysis, "segmentation", "segmentation_sha256"),
     (Report, "file", "sha256"),
+    (DeidentifiedExport, "file", "sha256"),
 )
 """Every column that names a stored file, with the column that holds the file's SHA-256."""
 
@@ -76,6 +77,18 @@ def verify(*, settled_seconds: float) -> Findings:
         elif file not in named:
             findings.orphans.append(file)
     return findings
+
+
+def left_over(*, settled_seconds: float) -> list[Path]:
+    """Files that no row names, and unfinished ones: what a killed process left, which may be images of patients."""
+    root = Path(default_storage.path(""))
+    on_disk = list(_files(root, settled_seconds=settled_seconds))
+    named = {
+        root / name
+        for model, column, _ in NAMED
+        for name in model._default_manager.exclude(**{column: ""}).values_list(column, flat=True).iterator()
+    }
+    return [file for file in on_disk if file not in named]
 
 
 def _files(root: Path, *, settled_seconds: float) -> Iterator[Path]:

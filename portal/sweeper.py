@@ -18,7 +18,8 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 from django.conf import settings
 from django.db import connection, connections
 
-from portal import jobs, uploads, workers
+from portal import jobs, rounds, uploads, workers
+from portal.channel import WORKER, through
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +41,17 @@ def ensure_queue_directory() -> None:
 
 
 def tick() -> None:
-    """One round: show that this worker is alive, and sweep. Never raises: without the sweep, lost jobs stay lost."""
-    with _no_fork:
+    """One round: show that this worker is alive, sweep, and do what is due beside it (``portal.rounds``).
+
+    Never raises: without the sweep, lost jobs stay lost.
+    """
+    with _no_fork, through(WORKER):
         try:
             ensure_queue_directory()
             workers.show()
             uploads.forget_abandoned()
             jobs.sweep()
+            rounds.run_due()
         except Exception:  # noqa: BLE001  a database that is down, one odd row: nothing may end the sweeping
             log.exception("jobs.sweep_failed")
         finally:

@@ -42,7 +42,7 @@ def _own_files(settings, tmp_path: Path):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
-def _person(email: str, role: str, given_name: str, family_name: str):
+def person(email: str, role: str, given_name: str, family_name: str):
     from accounts.actions import create_user
 
     user, _ = create_user(
@@ -54,25 +54,31 @@ def _person(email: str, role: str, given_name: str, family_name: str):
 @pytest.fixture
 def rachel(db):
     """A radiologist."""
-    return _person("rachel@test.local", "radiologist", "Rachel", "Radiologist")
+    return person("rachel@test.local", "radiologist", "Rachel", "Radiologist")
 
 
 @pytest.fixture
 def adam(db):
     """An administrator."""
-    return _person("adam@test.local", "administrator", "Adam", "Administrator")
+    return person("adam@test.local", "administrator", "Adam", "Administrator")
+
+
+@pytest.fixture
+def ada(db):
+    """A second administrator."""
+    return person("ada@test.local", "administrator", "Ada", "Administrator-Two")
 
 
 @pytest.fixture
 def ivan(db):
     """IT staff."""
-    return _person("ivan@test.local", "it_staff", "Ivan", "Technician")
+    return person("ivan@test.local", "it_staff", "Ivan", "Technician")
 
 
 @pytest.fixture
 def petra(db):
     """A patient with a log-in."""
-    return _person("petra@test.local", "patient", "Petra", "Patient")
+    return person("petra@test.local", "patient", "Petra", "Patient")
 
 
 @pytest.fixture
@@ -94,11 +100,13 @@ def study(anna, rachel):
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache():
-    """Counted refusals of one test are not another's."""
+def _empty_cache(request):
+    """Counted refusals of one test are not another's. They lie in the database, which most tests roll back."""
     from django.core.cache import cache
 
-    cache.clear()
+    if {"transactional_db", "live_server"} & set(request.fixturenames):
+        request.getfixturevalue("transactional_db")
+        cache.clear()
 
 
 @pytest.fixture

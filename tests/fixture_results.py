@@ -124,7 +124,7 @@ def succeeded(
 
 def with_report(analysis: Analysis, *, pdf: bytes = b"%PDF-1.7 made by a test") -> Report:
     """Store the newest queued report of a succeeded analysis."""
-    report = analysis.reports.get(state=jobs.State.QUEUED)
+    report = analysis.reports.filter(state=jobs.State.QUEUED).order_by("-version")[0]
     claim = jobs.claim(Report, report.pk)
     assert claim is not None
     assert actions.record_report(claim=claim, pdf=pdf, sha256=f"{report.version:064x}", page_count=1)
@@ -151,3 +151,16 @@ def failed(*, study: Study, by: User, seed: int = 0) -> Analysis:
     )
     analysis.refresh_from_db()
     return analysis
+
+
+def concluded(
+    analysis: Analysis, *, by: User, birads: str = "2", label: str = "benign", text: str = "A cyst."
+) -> Report:
+    """The final report of an analysis, after a radiologist's conclusion; not released."""
+    actions.conclude(acting_user=by, analysis=analysis, label=label, birads=birads, conclusion=text)
+    return with_report(analysis)
+
+
+def released(analysis: Analysis, *, by: User, letter: str = "Dear patient, all is well.") -> Report:
+    """A report that its patient may see."""
+    return actions.release_report(acting_user=by, report=concluded(analysis, by=by), letter=letter)

@@ -45,10 +45,12 @@ class PatientList(generics.GenericAPIView[Patient]):
     list_ordering = ("mrn",)
 
     def get_queryset(self) -> Any:
-        words = self.request.query_params.get("q", "") if self.request else ""
+        if not self.request:
+            return Patient.objects.none()
+        words = self.request.query_params.get("q", "")
         if "\0" in words or len(words) > 200:
             raise exceptions.ValidationError({"q": ["Search for a name or an MRN of at most 200 characters."]})
-        return Patient.objects.filter(patient_search("", words))
+        return Patient.objects.visible_to(self.request.user).filter(patient_search("", words))
 
     @extend_schema(
         summary="List patients",
@@ -74,6 +76,9 @@ class PatientDetail(generics.GenericAPIView[Patient]):
     serializer_class = PatientSerializer
     queryset = Patient.objects.all()
     required_permissions = {"GET": ("patient", "view"), "PATCH": ("patient", "change")}
+
+    def get_queryset(self) -> Any:
+        return Patient.objects.visible_to(self.request.user)
 
     @extend_schema(summary="Read a patient", examples=EXAMPLES)
     def get(self, request: Request, pk: Any) -> Response:

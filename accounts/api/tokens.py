@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa.base.internal.flows import check_rate_limit
 from django.contrib.auth import authenticate
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import exceptions, status
 from rest_framework.permissions import AllowAny
@@ -13,14 +14,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import actions
+from accounts import actions, mfa_policy
+from accounts.addresses import canonical
 from accounts.api.serializers import TokenGiven, TokenRequest
 from accounts.api.throttles import RefusalsByAddress, RefusalsByEmail
-from accounts.models import ApiToken
+from accounts.models import ApiToken, User
+
+OTP_REFUSAL_SECONDS = 300
+"""After so many wrong codes in a row (``ACCOUNT_RATE_LIMITS["login_failed"]``) none is taken for this long."""
 
 
 class TokenList(APIView):
-    """Exchange an e-mail address and a password for a token. Open to anybody, so it is throttled."""
+    """Exchange an e-mail address and a password, and a one-time code where the account has one, for a token.
+
+    Open to anybody, so it is throttled.
+    """
 
     authentication_classes: tuple[Any, ...] = ()
     permission_classes = (AllowAny,)
@@ -36,15 +44,21 @@ class TokenList(APIView):
         responses={
             201: TokenGiven,
             400: OpenApiResponse(description="A field is missing or malformed."),
-            401: OpenApiResponse(description="The e-mail address or the password is wrong."),
-            403: OpenApiResponse(description="The role uses the website, not the API."),
+            401: OpenApiResponse(
+                description="The e-mail address or the password is wrong; `otp_required`: the account has a second "
+                "factor and the request no `otp`; `otp_invalid`: the code is wrong or was used already."
+            ),
+            403: OpenApiResponse(
+                description="The role uses the website, not the API; `mfa_required`: the role needs a second factor, "
+                "which is set up on the website first; `otp_unavailable`: the account has passkeys alone."
+            ),
             429: OpenApiResponse(description="Too many refusals; `Retry-After` says for how long."),
         },
         auth=[],
         examples=[
             OpenApiExample(
                 "request",
-                value={"email": "radiologist@demo.local", "password": "the password"},
+                value={"email": "radiologist@demo.local", "password": "the password", "otp": "492039"},
                 request_only=True,
             ),
             OpenApiExample(
@@ -61,19 +75,50 @@ class TokenList(APIView):
     def post(self, request: Request) -> Response:
         asked = TokenRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        email = asked.validated_data["email"]
+        email = canonical(asked.validated_data["email"])
         user = authenticate(request._request, username=email, password=asked.validated_data["password"])
-        if user is None:
+        if not isinstance(user, User):
             self._refused(request, email=email, reason="credentials")
             raise exceptions.AuthenticationFailed(
                 "The e-mail address or the password is wrong.", code="invalid_credentials"
             )
+        self._second_factor(request, user=user, code=asked.validated_data.get("otp", ""))
         try:
             token, secret = actions.create_token(acting_user=user)
         except PermissionDenied as error:
             self._refused(request, email=email, reason="role")
             raise exceptions.PermissionDenied("Your role uses the website, not the API.") from error
         return Response({"token": secret, "expires_at": token.expires_at}, status=status.HTTP_201_CREATED)
+
+    def _second_factor(self, request: Request, *, user: User, code: str) -> None:
+        """Let pass who has no second factor and needs none, and who gives a code that was not used before."""
+        if not mfa_policy.has_factor(user):
+            if mfa_policy.is_demanded_of(user):
+                self._refused(request, email=user.email, reason="mfa_required")
+                raise exceptions.PermissionDenied(
+                    "Your role needs a second factor. Set it up on the website first.", code="mfa_required"
+                )
+            return
+        if not mfa_policy.has_codes(user):
+            self._refused(request, email=user.email, reason="otp_unavailable")
+            raise exceptions.PermissionDenied(
+                "This account has passkeys alone, which programs cannot use. Make a token on the website, or add an "
+                "authenticator app there.",
+                code="otp_unavailable",
+            )
+        if not code:
+            # Not counted as a refusal: this is how a program learns that it has to ask for the code.
+            raise exceptions.AuthenticationFailed(
+                "This account has a second factor: send the code as otp.", code="otp_required"
+            )
+        try:
+            forget_tries = check_rate_limit(user)
+        except ValidationError as error:
+            raise exceptions.Throttled(OTP_REFUSAL_SECONDS) from error
+        if actions.use_code(user=user, code=code) is None:
+            self._refused(request, email=user.email, reason="otp")
+            raise exceptions.AuthenticationFailed("The code is wrong or was used already.", code="otp_invalid")
+        forget_tries()
 
     def _refused(self, request: Request, *, email: str, reason: str) -> None:
         for throttle in self.get_throttles():

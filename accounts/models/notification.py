@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models.person import User
+from accounts.querysets import NotificationQuerySet
 from portal.jobs import LeasedJob
 
 
@@ -20,6 +21,8 @@ class Notification(models.Model):
     path = models.CharField(max_length=300, blank=True, help_text="Page on this site that it leads to.")
     created_at = models.DateTimeField(default=timezone.now)
     read_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-pk"]

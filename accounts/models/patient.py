@@ -10,9 +10,11 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.utils import timezone
 
+from accounts.encryption import EncryptedCharField, EncryptedEmailField
 from accounts.folding import FoldedField
 from accounts.models.person import User
-from accounts.querysets import PatientQuerySet
+from accounts.plain_text import one_line
+from accounts.querysets import EmergencyAccessQuerySet, PatientQuerySet
 
 
 class Sex(models.TextChoices):
@@ -37,15 +39,16 @@ class Patient(models.Model):
         "MRN",
         max_length=64,
         unique=True,
+        validators=[one_line],
         error_messages={"unique": "There is already a patient with this MRN."},
         help_text="Medical record number, unique in this hospital.",
     )
-    given_name = models.CharField(max_length=100)
-    family_name = models.CharField(max_length=100)
+    given_name = models.CharField(max_length=100, validators=[one_line])
+    family_name = models.CharField(max_length=100, validators=[one_line])
     birth_date = models.DateField("date of birth", validators=[not_in_the_future])
     sex = models.CharField(max_length=1, choices=Sex, default=Sex.UNKNOWN)
-    phone = models.CharField(max_length=40, blank=True)
-    email = models.EmailField("e-mail", blank=True)
+    phone = EncryptedCharField(max_length=40, blank=True)
+    email = EncryptedEmailField("e-mail", blank=True)
     history = models.TextField(
         "clinical history",
         blank=True,
@@ -105,6 +108,8 @@ class EmergencyAccess(models.Model):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_note = models.CharField(max_length=500, blank=True)
 
+    objects = EmergencyAccessQuerySet.as_manager()
+
     class Meta:
         ordering = ["-granted_at"]
         indexes = [models.Index(fields=["user", "patient", "expires_at"], name="emergency_access_held")]
@@ -112,3 +117,12 @@ class EmergencyAccess(models.Model):
 
     def __str__(self) -> str:
         return f"emergency access of {self.user}, {self.granted_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_running(self) -> bool:
+        return self.ended_at is None and self.expires_at > timezone.now()
+
+    @property
+    def minutes_left(self) -> int:
+        """Whole minutes, begun ones counted."""
+        return max(0, -(-int((self.expires_at - timezone.now()).total_seconds()) // 60))

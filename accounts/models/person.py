@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
-from accounts.querysets import UserQuerySet
+from accounts.plain_text import one_line
+from accounts.querysets import TeamQuerySet, UserQuerySet
 from accounts.roles import Role
 
 
@@ -16,10 +18,15 @@ class Team(models.Model):
     """A department. Studies that belong to a team are seen by its members; studies of no team by every radiologist."""
 
     name = models.CharField(
-        max_length=80, unique=True, error_messages={"unique": "There is already a team with this name."}
+        max_length=80,
+        unique=True,
+        validators=[one_line],
+        error_messages={"unique": "There is already a team with this name."},
     )
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -41,8 +48,8 @@ class User(AbstractBaseUser):
     email = models.EmailField(
         unique=True, error_messages={"unique": "There is already a user with this e-mail address."}
     )
-    given_name = models.CharField(max_length=100, blank=True)
-    family_name = models.CharField(max_length=100, blank=True)
+    given_name = models.CharField(max_length=100, blank=True, validators=[one_line])
+    family_name = models.CharField(max_length=100, blank=True, validators=[one_line])
     role = models.CharField(max_length=20, choices=Role, db_index=True)
     is_active = models.BooleanField("active", default=True)
     teams = models.ManyToManyField(Team, blank=True, related_name="members")
@@ -72,6 +79,16 @@ class User(AbstractBaseUser):
 
     def get_full_name(self) -> str:
         return f"{self.given_name} {self.family_name}".strip() or self.email
+
+    @property
+    def is_invited(self) -> bool:
+        """Whether they were invited and have not chosen a password yet."""
+        return self.invited_at is not None and not self.has_usable_password()
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What every session of this person carries; another password or a raised epoch ends them all."""
+        salt = "accounts.models.User.session_auth_hash"
+        return salted_hmac(salt, f"{self.password}:{self.sign_in_epoch}", secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def is_staff(self) -> bool:

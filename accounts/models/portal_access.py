@@ -8,6 +8,7 @@ from django.core.validators import MaxLengthValidator
 from django.db import models
 from django.utils import timezone
 
+from accounts.encryption import EncryptedTextField
 from accounts.models.patient import Patient
 from accounts.models.person import User
 
@@ -66,7 +67,7 @@ class Message(models.Model):
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="messages")
     author = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     from_patient = models.BooleanField()
-    text = models.TextField(validators=[MaxLengthValidator(4_000)])
+    text = EncryptedTextField(validators=[MaxLengthValidator(4_000)])
     created_at = models.DateTimeField(default=timezone.now)
     read_at = models.DateTimeField(null=True, blank=True, help_text="First opened by the other side.")
 

@@ -32,6 +32,10 @@ class Entry:
 
 ENTRIES = (
     ("Home", "home", "home.view"),
+    ("Messages", "own-messages", "own_record.view"),
+    ("Appointments", "own-appointments", "own_record.view"),
+    ("Who looked", "own-accesses", "own_record.view"),
+    ("Consent and data", "own-consents", "own_record.view"),
     ("Patients", "patient-list", "patient.view"),
     ("History", "history", "analysis.view"),
     ("Models", "model-list", "model.view"),

@@ -11,24 +11,34 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import actions
+from accounts import actions, audit
 from accounts.forms import PatientForm, note_refusal
 from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
-from accounts.views.listing import paged, searched_for
+from accounts.views.listing import paged, searched_for, words_out_of_address
 
 
+@words_out_of_address
 @require_safe
 @needs("patient", "view")
 def patient_list(request: SignedInRequest) -> HttpResponse:
-    """All patients by name, or those that match ``?q=``. A request of htmx gets the rows alone."""
+    """All patients by name, or those that match what was searched for. A request of htmx gets the rows alone."""
     words = searched_for(request)
     patients = Patient.objects.visible_to(request.user)
     listing = paged(patients.search(words).order_by("search_text", "pk"), request)
     part = request.htmx and not request.htmx.history_restore_request
     template = "accounts/partials/patient_rows.html" if part else "accounts/patient_list.html"
-    return render(request, template, {"page": listing.page, "pages": listing.pages, "words": words})
+    context = {"page": listing.page, "pages": listing.pages, "words": words, "outside": _outside_teams(request, words)}
+    return render(request, template, context)
+
+
+def _outside_teams(request: SignedInRequest, mrn: str) -> Patient | None:
+    """The record with exactly this MRN that only emergency access opens to the person; that they asked is kept."""
+    patient = Patient.objects.outside_teams_of(request.user).filter(mrn=mrn).first() if mrn else None
+    if patient is not None:
+        audit.record_viewing("emergency_access.offered", actor=request.user, target=patient, patient=patient)
+    return patient
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -41,7 +51,7 @@ def patient_create(request: SignedInRequest) -> HttpResponse:
         except ValidationError as refusal:
             note_refusal(form, refusal)
         else:
-            messages.success(request, f"{patient.full_name} is on record. Add a study next.")
+            messages.success(request, "The patient is on record. Add a study next.")
             return redirect("patient-detail", pk=patient.pk)
     return render(request, "accounts/patient_form.html", {"form": form}, status=422 if form.errors else 200)
 

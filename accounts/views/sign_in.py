@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from allauth.account.views import LoginView
+from allauth.socialaccount.adapter import get_adapter as get_provider_adapter
+from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.forms import BaseForm
-from django.http import HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.http import require_safe
+from requests import RequestException
 
+from accounts.http import SignedInRequest
 from accounts.models import User
+from accounts.permissions import needs
+from accounts.single_sign_on import PROVIDER, HospitalProvider, refused
 
 
 class SignInView(LoginView):
@@ -23,7 +34,44 @@ class SignInView(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
+        context["provider_name"] = settings.OIDC_NAME if settings.OIDC_URL else ""
         if settings.DEMO:
             context["demo_people"] = User.objects.filter(email__endswith="@demo.local", is_active=True).order_by("pk")
             context["demo_password"] = settings.DEMO_PASSWORD
         return context
+
+
+@login_not_required
+@require_safe
+def provider_sign_in(request: HttpRequest, provider_id: str, *, again: bool = False) -> HttpResponseBase:
+    """Lead to the hospital's single sign-on. Nothing of the address but ``next`` is passed on."""
+    try:
+        provider = get_provider_adapter(request).get_provider(request, provider_id)
+    except SocialApp.DoesNotExist as none:
+        raise Http404 from none
+    wanted = request.GET.get("next", "")
+    back = wanted if get_adapter(request).is_safe_url(wanted) else None
+    asked = {"prompt": "login"} if again else {}
+    try:
+        return provider.redirect(request, process=AuthProcess.LOGIN, next_url=back, auth_params=asked)  # type: ignore[no-any-return]
+    except (RequestException, KeyError, ValueError) as fault:
+        return refused(request, user=None, reason=f"out of reach: {type(fault).__name__}")
+
+
+@login_not_required
+@require_safe
+def provider_callback(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    """Where the single sign-on leads back to."""
+    try:
+        return OAuth2CallbackView.adapter_view(HospitalProvider(request, provider_id))(request)  # type: ignore[no-any-return]
+    except SocialApp.DoesNotExist as none:
+        raise Http404 from none
+    except (KeyError, ValueError) as fault:
+        return refused(request, user=None, reason=f"unreadable: {type(fault).__name__}")
+
+
+@require_safe
+@needs("own_account", "view")
+def reconfirm_by_provider(request: SignedInRequest) -> HttpResponseBase:
+    """Prove who one is by signing in with the provider again."""
+    return provider_sign_in(request, PROVIDER, again=True)

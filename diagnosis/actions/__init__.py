@@ -14,9 +14,11 @@ from diagnosis.actions.analyses import (
     reject_analysis,
     retry_analysis,
 )
-from diagnosis.actions.images import Filed, IdentityMismatch, add_frame, add_image, create_study
+from diagnosis.actions.erasure import carry_out_erasure, erase_patient, finish_erasures, start_erasure
+from diagnosis.actions.images import Filed, IdentityMismatch, add_frame, add_image
 from diagnosis.actions.lists import follow_patient, note_export
-from diagnosis.actions.registry import choose_model, register_models, set_prevalence, stop_model
+from diagnosis.actions.proposals import confirm_change, misfit_of, propose_change, withdraw_change
+from diagnosis.actions.registry import register_models, set_prevalence
 from diagnosis.actions.reports import abandon_report, fail_report, record_report, reissue_report
 from diagnosis.actions.reviews import (
     answer_second_opinion,
@@ -27,37 +29,57 @@ from diagnosis.actions.reviews import (
     withdraw_report,
     withdraw_second_opinion,
 )
+from diagnosis.actions.shadow import (
+    abandon_shadow_reading,
+    end_shadow,
+    fail_shadow_reading,
+    record_shadow_reading,
+    set_shadow,
+)
 from diagnosis.actions.steps import WrongState
+from diagnosis.actions.studies import assign_study, create_study
 
 __all__ = [
-    "withdraw_second_opinion",
-    "withdraw_report",
-    "release_report",
-    "record_known_outcome",
-    "conclude",
-    "ask_second_opinion",
-    "answer_second_opinion",
     "NO_MODEL",
     "Filed",
     "IdentityMismatch",
     "WrongState",
     "abandon_analysis",
     "abandon_report",
+    "abandon_shadow_reading",
     "add_frame",
     "add_image",
+    "answer_second_opinion",
+    "ask_second_opinion",
+    "assign_study",
     "cancel_analysis",
-    "choose_model",
+    "carry_out_erasure",
+    "conclude",
+    "confirm_change",
     "create_study",
+    "end_shadow",
+    "erase_patient",
     "fail_analysis",
     "fail_report",
+    "fail_shadow_reading",
+    "finish_erasures",
     "follow_patient",
+    "misfit_of",
     "note_export",
+    "propose_change",
+    "record_known_outcome",
     "record_outcome",
     "record_report",
+    "record_shadow_reading",
     "register_models",
     "reissue_report",
     "reject_analysis",
+    "release_report",
     "retry_analysis",
     "set_prevalence",
-    "stop_model",
+    "set_shadow",
+    "start_erasure",
+    "withdraw_change",
+    "withdraw_report",
+    "withdraw_second_opinion",
 ]

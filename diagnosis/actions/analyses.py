@@ -13,7 +13,9 @@ from django.db.models.fields.files import FieldFile
 from accounts import audit
 from accounts.models import User
 from accounts.permissions import require
+from diagnosis import notices
 from diagnosis.actions.reports import enqueue_report
+from diagnosis.actions.shadow import enqueue_shadow_reading
 from diagnosis.actions.steps import WrongState, no_file_left_on_error, patient_of, reopen, settle
 from diagnosis.models import Analysis
 from ml.contract import Outcome, OutcomeState
@@ -107,6 +109,8 @@ def record_outcome(
         if not claim.finish(state=State.REJECTED, reasons=list(outcome.reasons), error_code="refused", **shared):
             return False
         settle(analysis.image.study_id)
+        enqueue_shadow_reading(analysis)
+        notices.refused(analysis)
         audit.record(
             "analysis.rejected",
             actor=None,
@@ -165,6 +169,8 @@ def record_outcome(
                 file.delete(save=False)
             return False
         settle(analysis.image.study_id)
+        enqueue_shadow_reading(analysis)
+        notices.result_ready(analysis)
         audit.record(
             "analysis.succeeded",
             actor=None,
@@ -186,6 +192,8 @@ def reject_analysis(*, claim: Claim, code: str, reason: str) -> bool:
     if not claim.finish(state=State.REJECTED, reasons=[reason], error_code=code):
         return False
     settle(analysis.image.study_id)
+    enqueue_shadow_reading(analysis)
+    notices.refused(analysis)
     audit.record("analysis.rejected", actor=None, target=analysis, patient=patient_of(analysis), reasons=[reason])
     return True
 
@@ -220,4 +228,5 @@ def abandon_analysis(pk: Any) -> bool:
 def _note_failure(pk: Any, *, code: str) -> None:
     analysis = Analysis.objects.select_related("image__study__patient").get(pk=pk)
     settle(analysis.image.study_id)
+    notices.failed(analysis)
     audit.record("analysis.failed", actor=None, target=analysis, patient=patient_of(analysis), code=code)

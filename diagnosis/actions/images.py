@@ -1,4 +1,4 @@
-"""Studies are made and images are filed."""
+"""Images are filed in a study."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from accounts.permissions import require
 from diagnosis.actions.steps import WrongState, no_file_left_on_error, reopen
 from diagnosis.intake import IntakeRejected, Limits, Received, Upload, compare_identity, receive, safe_filename
 from diagnosis.models import Analysis, Image, Study, View
+from diagnosis.upload_limits import require_clean
 from portal import jobs
-
-STUDY_FIELDS = ("modality", "laterality", "clinical_history", "accession_number")
 
 
 class IdentityMismatch(Exception):
@@ -52,21 +51,6 @@ class Filed:
     duplicate: bool
 
 
-@transaction.atomic
-def create_study(*, acting_user: User | None, patient: Patient, **values: Any) -> Study:
-    """``-> RECEIVED``. Raises ``ValidationError`` when a value is not allowed."""
-    if acting_user is not None:
-        require(acting_user, "study", "create")
-    unknown = set(values) - set(STUDY_FIELDS)
-    if unknown:
-        raise TypeError(f"Not fields of a study: {', '.join(sorted(unknown))}.")
-    study = Study(patient=patient, created_by=acting_user, **values)
-    study.full_clean(exclude=["created_by"])
-    study.save(force_insert=True)
-    audit.record("study.created", actor=acting_user, target=study, patient=patient, modality=study.modality)
-    return study
-
-
 def add_image(
     *,
     acting_user: User | None,
@@ -93,6 +77,7 @@ def add_image(
     if study.is_frozen:
         raise WrongState("The study is signed: nothing can be added to it. Make a new study.")
     try:
+        require_clean(upload)
         received = receive(
             upload, filename=filename, declared_type=declared_type, frame=frame, limits=limits or Limits()
         )
@@ -106,7 +91,7 @@ def add_image(
             file=safe_filename(filename),
         )
         raise
-    present = _already_filed(study=study, received=received)
+    present = _already_filed(acting_user=acting_user, study=study, received=received)
     if present is not None:
         return Filed(image=present, duplicate=True)
     differences = compare_identity(
@@ -160,11 +145,11 @@ def _whole(upload: Upload) -> bytes:
     return upload.read()
 
 
-def _already_filed(*, study: Study, received: Received) -> Image | None:
+def _already_filed(*, acting_user: User | None, study: Study, received: Received) -> Image | None:
+    """The same image on the same record. One in a study that the person may not see is not shown: theirs is filed."""
+    images = Image.objects.all() if acting_user is None else Image.objects.visible_to(acting_user)
     return (
-        Image.objects.filter(
-            study__patient_id=study.patient_id, sha256=received.sha256, frame_index=received.frame_index
-        )
+        images.filter(study__patient_id=study.patient_id, sha256=received.sha256, frame_index=received.frame_index)
         .select_related("analysis", "study")
         .first()
     )
@@ -211,9 +196,11 @@ def _file_image(
         # One upload a patient at a time decides whether the bytes are there already (PostgreSQL; SQLite's
         # IMMEDIATE transaction has the same effect).
         Patient.objects.select_for_update(no_key=True).get(pk=study.patient_id)
-        present = _already_filed(study=study, received=received)
+        present = _already_filed(acting_user=acting_user, study=study, received=received)
         if present is not None:
             return Filed(image=present, duplicate=True)
+        # It may have been given to another team since it was read; its analysis takes over the team.
+        study.refresh_from_db(fields=["team"])
         image.also_on_other_record = Image.objects.filter(sha256=received.sha256).exists()
         image.file.save("", ContentFile(received.png), save=False)
         written.append(image.file)
@@ -251,7 +238,7 @@ def add_frame(*, acting_user: User, image: Image, frame: int, limits: Limits | N
     with image.original.open("rb") as file:
         data = file.read()
     received = receive(data, filename=image.original_name, frame=frame, limits=limits or Limits())
-    present = _already_filed(study=study, received=received)
+    present = _already_filed(acting_user=acting_user, study=study, received=received)
     if present is not None:
         return Filed(image=present, duplicate=True)
     return _file_image(

@@ -23,7 +23,8 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
     over, so analyses fail (``model_altered``) until the folder is restored or the change gets a version of its own. An
     active model whose folder was removed, or that is a research model which a person chose, hands over to the first
     released one found of its modality; without one it stays active (and analyses fail with ``model_missing`` where its
-    folder is gone). A research model becomes active by :func:`choose_model` alone.
+    folder is gone). A research model becomes active by a confirmed proposal alone
+    (``diagnosis.actions.proposals``).
 
     Args:
         found: unsaved rows, one per artefact in the model directory, newest version first.
@@ -49,61 +50,81 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
         if active is not None:
             _retire(active)
             audit.record("model.retired", actor=None, target=active)
-        row.active = True
-        row.save(update_fields=["active"])
+        row.active, row.shadow = True, False
+        row.save(update_fields=["active", "shadow"])
         audit.record("model.activated", actor=None, target=row)
     return rows
 
 
-@transaction.atomic
-def choose_model(*, acting_user: User, model: ModelVersion, reason: str) -> ModelVersion:
-    """Have an installed model analyse the new images of its modality. Results that exist stay as they are.
+def versions_of(modality: str) -> dict[int, ModelVersion]:
+    """Every version of a modality by key, locked: of two switches at a time the second one sees what the first did."""
+    rows = ModelVersion.objects.select_for_update(no_key=True).filter(modality=modality)
+    return {row.pk: row for row in rows}
 
-    Args:
-        acting_user: the administrator who answers for it.
-        model: released, or a research model for a modality that no released one reads.
-        reason: why, for the ledger and the page of models.
+
+def in_use(rows: dict[int, ModelVersion]) -> ModelVersion | None:
+    return next((row for row in rows.values() if row.active), None)
+
+
+def refuse_use(model: ModelVersion, *, rows: dict[int, ModelVersion]) -> None:
+    """Raise unless ``model`` could analyse the new images of its modality now.
 
     Raises:
-        WrongState: no reason was given, the model is in use already, or it is a research model and a released one
-            reads the modality.
+        WrongState: it is in use already, or it is a research model and a released one reads the modality.
     """
-    require(acting_user, "model", "choose")
-    reason = reason.strip()
-    if not reason:
-        raise WrongState("Say why this model is used: the reason is kept with it.")
-    same = ModelVersion.objects.select_for_update(no_key=True).filter(modality=model.modality)
-    rows = {row.pk: row for row in same}
-    chosen = rows[model.pk]
-    if chosen.active:
-        raise WrongState(f"{chosen} is in use already.")
-    if chosen.is_research and any(row.active and not row.is_research for row in rows.values()):
+    if rows[model.pk].active:
+        raise WrongState(f"{model} is in use already.")
+    if model.is_research and any(row.active and not row.is_research for row in rows.values()):
         raise WrongState("A released model reads these images. A research model does not take its place.")
+
+
+def refuse_stop(model: ModelVersion, *, rows: dict[int, ModelVersion]) -> None:
+    """Raise unless the research model ``model`` is in use; a released one is replaced, not stopped."""
+    row = rows[model.pk]
+    if not row.active or not row.is_research:
+        raise WrongState("Only a research model that is in use can be stopped here.")
+
+
+def take_into_use(
+    model: ModelVersion, *, rows: dict[int, ModelVersion], proposed_by: User, confirmed_by: User, reason: str
+) -> None:
+    """Have ``model`` analyse the new images of its modality. The last step of a confirmed proposal alone.
+
+    Results that exist stay as they are.
+    """
+    refuse_use(model, rows=rows)
     for row in rows.values():
         if row.active:
             _retire(row)
-            audit.record("model.retired", actor=acting_user, target=row)
-    chosen.active, chosen.chosen_because = True, reason[:300]
-    chosen.chosen_by, chosen.chosen_at = acting_user, timezone.now()
+            audit.record("model.retired", actor=confirmed_by, target=row)
+    chosen = rows[model.pk]
+    chosen.active, chosen.chosen_because = True, reason
+    chosen.chosen_by, chosen.chosen_at = proposed_by, timezone.now()
     chosen.save(update_fields=["active", "chosen_because", "chosen_by", "chosen_at"])
-    audit.record("model.activated", actor=acting_user, target=chosen, status=chosen.status, reason=reason[:300])
-    return chosen
+    audit.record(
+        "model.activated",
+        actor=confirmed_by,
+        target=chosen,
+        status=chosen.status,
+        reason=reason,
+        proposed_by=proposed_by.pk,
+    )
 
 
-@transaction.atomic
-def stop_model(*, acting_user: User, model: ModelVersion) -> ModelVersion:
-    """Have a research model analyse no further images.
-
-    Raises:
-        WrongState: it is not in use, or it is released (another version of it can be chosen instead).
-    """
-    require(acting_user, "model", "choose")
-    row = ModelVersion.objects.select_for_update(no_key=True).get(pk=model.pk)
-    if not row.active or not row.is_research:
-        raise WrongState("Only a research model that is in use can be stopped here.")
-    _retire(row)
-    audit.record("model.retired", actor=acting_user, target=row, status=row.status)
-    return row
+def take_out_of_use(
+    model: ModelVersion, *, rows: dict[int, ModelVersion], proposed_by: User, confirmed_by: User, reason: str
+) -> None:
+    """Have the research model ``model`` analyse no further images; likewise."""
+    refuse_stop(model, rows=rows)
+    _retire(rows[model.pk])
+    audit.record(
+        "model.retired",
+        actor=confirmed_by,
+        target=model,
+        status=model.status,
+        reason=reason,
+        proposed_by=proposed_by.pk,
+    )
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from django.db.models import Max, QuerySet
 from accounts import audit
 from accounts.models import User
 from accounts.permissions import require
+from diagnosis import notices
 from diagnosis.actions.steps import WrongState, no_file_left_on_error, patient_of
 from diagnosis.models import Analysis, Report
 from portal import jobs
@@ -118,4 +119,5 @@ def abandon_report(pk: Any) -> bool:
 
 def _note_report_failure(pk: Any, *, code: str) -> None:
     report = Report.objects.select_related("analysis__image__study__patient").get(pk=pk)
+    notices.report_failed(report)
     audit.record("report.failed", actor=None, target=report, patient=patient_of(report.analysis), code=code)

@@ -23,6 +23,7 @@ STUDY_REQUEST: dict[str, Any] = {
     "laterality": "L",
     "clinical_history": "Palpable lump, left, 2 o'clock.",
     "accession_number": "ACC-1042",
+    "team": None,
 }
 
 STUDY: dict[str, Any] = {
@@ -88,7 +89,7 @@ ANALYSIS: dict[str, Any] = {
     "attempts": 1,
     "image": IMAGE_ID,
     "study": STUDY_ID,
-    "model": {"name": "us-mobilenetv2", "version": "2.0.0", "sha256": SHA256, "status": "released"},
+    "model": {"name": "us-mobilenetv2", "version": "2.0.1", "sha256": SHA256, "status": "released"},
     "prediction": {
         "label": "malignant",
         "confidence": 0.81,

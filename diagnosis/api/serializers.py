@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 from rest_framework import serializers
 
-from accounts.models import Patient
+from accounts.models import Patient, Team
 from diagnosis.models import Analysis, Image, Laterality, Modality, ModelVersion, Study, View
 from ml.contract import LABELS
 from portal.jobs import State
@@ -59,16 +59,37 @@ class ImageInStudy(serializers.ModelSerializer[Image]):
         read_only_fields = fields
 
 
+class VisiblePatientField(serializers.PrimaryKeyRelatedField):
+    """A patient that the person who asks may see; any other does not exist for them."""
+
+    def get_queryset(self) -> Any:
+        return Patient.objects.visible_to(self.context["request"].user)
+
+
+class OwnTeamField(serializers.PrimaryKeyRelatedField):
+    """A team of the person who asks."""
+
+    def get_queryset(self) -> Any:
+        return Team.objects.taking_studies_of(self.context["request"].user)
+
+
 class StudySerializer(serializers.ModelSerializer[Study]):
     """A study and its images."""
 
-    patient = serializers.PrimaryKeyRelatedField(
+    patient = VisiblePatientField(
         queryset=Patient.objects.all(),
         error_messages={"does_not_exist": "There is no patient with this id."},
     )
     patient_mrn = serializers.CharField(source="patient.mrn", read_only=True)
     patient_name = serializers.CharField(source="patient.full_name", read_only=True)
     modality = serializers.ChoiceField(choices=Modality.choices)
+    team = OwnTeamField(
+        queryset=Team.objects.all(),
+        required=False,
+        allow_null=True,
+        help_text="Whose radiologists see it; `null`: every radiologist. Who makes it and is in one team need not say.",
+        error_messages={"does_not_exist": "You are not in a team with this id."},
+    )
     images = ImageInStudy(many=True, read_only=True)
 
     class Meta:
@@ -82,6 +103,7 @@ class StudySerializer(serializers.ModelSerializer[Study]):
             "laterality",
             "clinical_history",
             "accession_number",
+            "team",
             "state",
             "created_at",
             "images",

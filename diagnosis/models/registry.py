@@ -91,6 +91,11 @@ class ModelProposal(models.Model):
     def __str__(self) -> str:
         return f"{self.get_change_display()}: {self.model}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for a second person."""
+        return self.confirmed_at is None and self.withdrawn_at is None
+
 
 class ModalitySetting(models.Model):
     """What this site has decided about one modality. No row: nothing was decided, the model's own figures hold."""

@@ -15,6 +15,7 @@ class ShadowReading(LeasedJob):
     """The durable job that has the shadow model read one image, and what it said. Never shown beside the result."""
 
     task_name = "diagnosis.read_in_shadow"
+    in_background = True
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     analysis = models.ForeignKey(Analysis, on_delete=models.CASCADE, related_name="shadow_readings")

@@ -8,17 +8,19 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Q
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import audit
 from accounts.http import SignedInRequest
-from accounts.permissions import needs
+from accounts.permissions import may, needs
 from diagnosis import actions
 from diagnosis.forms import FrameForm
 from diagnosis.intake import IntakeRejected
 from diagnosis.models import Analysis, Image, Study
+from diagnosis.review_forms import ConclusionForm, QuestionForm, WithdrawalForm
 from diagnosis.upload_limits import upload_limits
 from diagnosis.wording import RESEARCH, UNCERTAIN, UNCERTAIN_MEANING, check_remedy
 from ml.contract import LABELS
@@ -77,10 +79,38 @@ def _panel_context(analysis: Analysis) -> dict[str, Any]:
     }
 
 
+def _review_context(request: SignedInRequest, analysis: Analysis) -> dict[str, Any]:
+    """What people have said about the result, and the forms with which this person may say more."""
+    user = request.user
+    conclusions = list(analysis.own_conclusions())
+    newest = conclusions[0] if conclusions else None
+    opinions = list(analysis.second_opinions.select_related("asked_by", "asked_of", "answer"))
+    standing = [one for one in opinions if one.withdrawn_at is None]
+    final = next((one for one in analysis.reports.all() if one.assessment_id and one.status == "final"), None)
+    return {
+        "conclusion": newest,
+        "earlier_conclusions": conclusions[1:],
+        "opinions": standing,
+        "asked_of_me": next((one for one in standing if one.asked_of_id == user.pk and one.answered_at is None), None),
+        "final_report": final if final and final.is_ready else None,
+        "conclusion_form": ConclusionForm(initial={"seen": newest.pk if newest else 0}, auto_id="conclusion_%s"),
+        "answer_form": ConclusionForm(auto_id="answer_%s"),
+        "question_form": QuestionForm(analysis=analysis, asking=user, auto_id="question_%s")
+        if may(user, "second_opinion", "ask")
+        else None,
+        "withdrawal_form": WithdrawalForm(auto_id="withdrawal_%s"),
+    }
+
+
 @needs("analysis", "view")
 @require_safe
 def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Viewer and panel."""
+    return analysis_page(request, pk)
+
+
+def analysis_page(request: SignedInRequest, pk: Any, *, status: int = 200, **forms: Form) -> HttpResponse:
+    """The page of an analysis; ``forms`` take the place of its empty ones where what was typed was refused."""
     analysis = _analysis(request, pk)
     image = analysis.image
     study = image.study
@@ -101,7 +131,10 @@ def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
             "other_studies": Study.objects.visible_to(request.user)
             .filter(patient=study.patient)
             .filter(~Q(pk=study.pk))[:OTHER_STUDIES],
+            **_review_context(request, analysis),
+            **forms,
         },
+        status=status,
     )
 
 
@@ -112,7 +145,21 @@ def panel(request: SignedInRequest, pk: Any) -> HttpResponse:
     analysis = _analysis(request, pk)
     if request.GET.get("seen") == _version(analysis):
         return HttpResponse(status=204)
-    return render(request, "diagnosis/partials/analysis_panel.html", _panel_context(analysis))
+    context = _panel_context(analysis)
+    response = render(request, "diagnosis/partials/analysis_panel.html", context)
+    if not context["polling"]:
+        # What people may say about the result is not part of the panel; it follows once there is one.
+        response["HX-Trigger-After-Settle"] = "analysis-settled"
+    return response
+
+
+@needs("analysis", "view")
+@require_safe
+def review(request: SignedInRequest, pk: Any) -> HttpResponse:
+    """What people have said about the result, alone."""
+    analysis = _analysis(request, pk)
+    context = {"analysis": analysis, **_review_context(request, analysis)}
+    return render(request, "diagnosis/partials/review_panel.html", context)
 
 
 def _do(request: SignedInRequest, pk: Any, verb: Callable[..., Any], *, done: str) -> HttpResponse:

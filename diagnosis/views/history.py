@@ -15,6 +15,8 @@ from django.views.decorators.http import require_safe
 from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
+from accounts.spreadsheets import BYTE_ORDER_MARK, Line, defused
+from accounts.views.listing import SEALED, WORDS, searched_for, words_out_of_address
 from diagnosis import actions, history_columns
 from diagnosis.filters import AnalysisFilter
 from diagnosis.keyset import slice_of
@@ -26,7 +28,9 @@ POSITIONS = ("after", "before")
 
 
 def _filtered(request: SignedInRequest) -> AnalysisFilter:
-    return AnalysisFilter(request.GET, queryset=Analysis.objects.visible_to(request.user))
+    asked = request.GET.copy()
+    asked[WORDS] = searched_for(request)
+    return AnalysisFilter(asked, queryset=Analysis.objects.visible_to(request.user))
 
 
 def _with_names(analyses: QuerySet[Analysis]) -> QuerySet[Analysis]:
@@ -60,6 +64,7 @@ def _shares(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return parts
 
 
+@words_out_of_address
 @needs("analysis", "view")
 @require_safe
 def history(request: SignedInRequest) -> HttpResponse:
@@ -95,32 +100,28 @@ def history(request: SignedInRequest) -> HttpResponse:
             "columns": history_columns.headings(column, descending=descending),
             "sort": request.GET.get("sort", ""),
             "query": _without_position(request),
-            "narrowed": any(request.GET.get(name) for name in filters.filters),
+            "narrowed": any(filters.data.get(name) for name in filters.filters),
         },
     )
 
 
-class _Line:
-    """A file for ``csv.writer`` that gives each line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def _lines(analyses: Iterable[Analysis]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    # The byte order mark has spreadsheets read UTF-8.
-    yield "\ufeff" + writer.writerow(name for name, _ in history_columns.EXPORTED)
+    writer = csv.writer(Line())
+    yield BYTE_ORDER_MARK + writer.writerow(name for name, _ in history_columns.EXPORTED)
     for analysis in analyses:
-        yield writer.writerow(history_columns.defused(value(analysis)) for _, value in history_columns.EXPORTED)
+        yield writer.writerow(defused(value(analysis)) for _, value in history_columns.EXPORTED)
 
 
+@words_out_of_address
 @needs("analysis", "export")
 @require_safe
 def export(request: SignedInRequest) -> StreamingHttpResponse:
     """The same rows as the page, all of them, newest first, as CSV (docs/api.md)."""
     matching = _filtered(request).qs
-    asked = {name: value for name, value in request.GET.items() if value and name not in (*POSITIONS, "sort")}
+    asked = {name: value for name, value in request.GET.items() if value and name not in (*POSITIONS, "sort", SEALED)}
+    if searched_for(request):
+        # Who was looked for is a name: the ledger says only that somebody was.
+        asked["searched"] = "yes"
     actions.note_export(acting_user=request.user, filters=asked, count=matching.count())  # type: ignore[arg-type]
     rows = _with_names(matching).order_by("-queued_at", "id").iterator(chunk_size=EXPORT_CHUNK)
     response = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")

@@ -20,6 +20,7 @@ from accounts.roles import Role
 from diagnosis import inference
 from diagnosis.models import Analysis, Image, ModelVersion, Report, Study
 from diagnosis.study_summary import summarise
+from diagnosis.views import own_record
 from ml.contract import ModelError
 from portal.jobs import UNFINISHED, State
 
@@ -95,15 +96,10 @@ def _altered(model: ModelVersion) -> list[str]:
         return [f"{error} {error.remedy}".strip()]
 
 
-def _patient(user: User) -> dict[str, Any]:
-    return {"reports": Report.objects.visible_to(user).order_by("-created_at")}
-
-
 BOARDS: dict[str, tuple[str, Callable[[User], dict[str, Any]]]] = {
     Role.RADIOLOGIST: ("diagnosis/home_radiologist.html", _radiologist),
     Role.ADMINISTRATOR: ("diagnosis/home_administrator.html", _administrator),
     Role.IT_STAFF: ("diagnosis/home_it_staff.html", _it_staff),
-    Role.PATIENT: ("diagnosis/home_patient.html", _patient),
 }
 
 
@@ -111,6 +107,8 @@ BOARDS: dict[str, tuple[str, Callable[[User], dict[str, Any]]]] = {
 @require_safe
 def home(request: SignedInRequest) -> HttpResponse:
     """The board of the person's role. 204 when nothing changed since ``?seen=``, so that a link keeps its focus."""
+    if request.user.role == Role.PATIENT:
+        return own_record.home(request)
     template, collect = BOARDS[request.user.role]
     context = collect(request.user)
     if "seen" in request.GET and request.GET["seen"] == context.get("version_seen"):

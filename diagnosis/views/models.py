@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -19,7 +18,10 @@ from accounts.permissions import needs
 from diagnosis import actions, inference, model_card, model_figures
 from diagnosis.forms import PrevalenceForm, ReasonForm
 from diagnosis.models import Modality, ModalitySetting, ModelVersion
+from diagnosis.proposals import changes_made, open_proposals, others_who_may_confirm, rolls_back_to
+from diagnosis.shadow_figures import shadow_of
 from diagnosis.stored_files import send
+from diagnosis.views.doing import do
 from ml.contract import ModelError
 
 log = structlog.get_logger(__name__)
@@ -46,7 +48,16 @@ def model_list(request: SignedInRequest) -> HttpResponse:
         }
         for modality in Modality
     ]
-    return render(request, "diagnosis/models.html", {"models": models, "modalities": modalities})
+    return render(
+        request,
+        "diagnosis/models.html",
+        {
+            "models": models,
+            "modalities": modalities,
+            "open_proposals": open_proposals(),
+            "changes": changes_made(models),
+        },
+    )
 
 
 def _can_be_rebased(model: ModelVersion | None) -> bool:
@@ -59,7 +70,7 @@ def _can_be_rebased(model: ModelVersion | None) -> bool:
 @needs("model", "view")
 @require_safe
 def card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
-    """One version: its digest, its figures, and its card."""
+    """One version: its digest, its figures, its card, and for administrators the changes they may propose."""
     model = get_object_or_404(ModelVersion.objects.select_related("chosen_by"), name=name, version=version)
     evaluation = _evaluation(model)
     return render(
@@ -75,6 +86,11 @@ def card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
                 modality=model.modality, active=True, status=ModelVersion.Status.RELEASED
             ).first(),
             "form": ReasonForm(),
+            "open_proposal": open_proposals(model.modality).first(),
+            "previous": rolls_back_to(model.modality),
+            "nobody_else": not others_who_may_confirm(request.user).exists(),
+            "changes": changes_made(ModelVersion.objects.filter(modality=model.modality)),
+            "candidate": shadow_of(model.modality),
         },
     )
 
@@ -125,58 +141,6 @@ def plot(request: SignedInRequest, name: str, version: str, plot: str) -> HttpRe
     return send(request, path, sha256=sha256, content_type="image/png", filename=plot + PNG)
 
 
-def _do(request: SignedInRequest, verb: Callable[..., Any], *, done: str, **arguments: Any) -> None:
-    """Do a verb; what is not possible is said on the next page."""
-    try:
-        verb(acting_user=request.user, **arguments)
-    except actions.WrongState as wrong:
-        messages.warning(request, str(wrong))
-    else:
-        messages.info(request, done)
-
-
-@needs("model", "choose")
-@require_POST
-def choose(request: SignedInRequest, name: str, version: str) -> HttpResponse:
-    """Use a model for the new images of its modality."""
-    model = get_object_or_404(ModelVersion, name=name, version=version)
-    form = ReasonForm(request.POST)
-    if not form.is_valid():
-        messages.warning(request, " ".join(map(str, form.errors["reason"])))
-    elif not _is_sound(model):
-        messages.error(request, "The files of this model are missing or were altered, so it was not taken. Tell IT.")
-    else:
-        _do(
-            request,
-            actions.choose_model,
-            model=model,
-            reason=form.cleaned_data["reason"],
-            done=f"{model} analyses new images from now on. Results that exist stay as they are.",
-        )
-    return redirect("model-card", name=name, version=version)
-
-
-def _is_sound(model: ModelVersion) -> bool:
-    try:
-        return not inference.altered_files(model.name, model.version, sha256=model.sha256)
-    except ModelError:
-        return False
-
-
-@needs("model", "choose")
-@require_POST
-def stop(request: SignedInRequest, name: str, version: str) -> HttpResponse:
-    """Stop using a research model."""
-    model = get_object_or_404(ModelVersion, name=name, version=version)
-    _do(
-        request,
-        actions.stop_model,
-        model=model,
-        done=f"{model} analyses no further images. Results that exist stay, marked as research.",
-    )
-    return redirect("model-card", name=name, version=version)
-
-
 @needs("model", "set_prevalence")
 @require_POST
 def prevalence(request: SignedInRequest, modality: str) -> HttpResponse:
@@ -187,7 +151,7 @@ def prevalence(request: SignedInRequest, modality: str) -> HttpResponse:
     if not form.is_valid():
         messages.warning(request, "Enter a prevalence from 0.1 to 90 percent, or nothing for the model's own.")
     else:
-        _do(
+        do(
             request,
             actions.set_prevalence,
             modality=modality,

@@ -33,7 +33,7 @@ def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
         {
             "patient": patient,
             "summaries": [summarise(study) for study in visible.prefetch_related(Prefetch("images", images))],
-            "batch": BatchForm(modality=Modality.ULTRASOUND),
+            "batch": BatchForm(modality=Modality.ULTRASOUND, new_study_of=patient, user=request.user),
             "max_bytes": settings.MAX_IMAGE_BYTES,
         },
     )

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db.models import Prefetch
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import audit
+from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.models import Patient
-from accounts.permissions import needs
+from accounts.permissions import may, needs
 from diagnosis import actions, inference
-from diagnosis.forms import BatchForm, StudyForm
+from diagnosis.forms import AssignForm, BatchForm, StudyForm
 from diagnosis.models import Image, Modality, Study
+from diagnosis.review_forms import KnownOutcomeForm
 from diagnosis.study_summary import StudySummary, summarise
 
 
@@ -25,10 +29,14 @@ from diagnosis.study_summary import StudySummary, summarise
 def create(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The form for a new study of a patient."""
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
-    form = StudyForm(request.POST or None)
+    form = StudyForm(request.POST or None, user=request.user, patient=patient)
     if request.method == "POST" and form.is_valid():
-        study = actions.create_study(acting_user=request.user, patient=patient, **form.cleaned_data)
-        return redirect("study-detail", pk=study.pk)
+        try:
+            study = actions.create_study(acting_user=request.user, patient=patient, **form.cleaned_data)
+        except ValidationError as refusal:
+            note_refusal(form, refusal)
+        else:
+            return redirect("study-detail", pk=study.pk)
     return render(
         request,
         "diagnosis/study_form.html",
@@ -39,7 +47,7 @@ def create(request: SignedInRequest, pk: Any) -> HttpResponse:
 
 def _summary(request: SignedInRequest, pk: Any) -> StudySummary:
     images = Image.objects.select_related("analysis").order_by("created_at")
-    visible = Study.objects.visible_to(request.user).select_related("patient", "created_by")
+    visible = Study.objects.visible_to(request.user).select_related("patient", "created_by", "team")
     return summarise(get_object_or_404(visible.prefetch_related(Prefetch("images", images)), pk=pk))
 
 
@@ -54,6 +62,11 @@ def _exam(summary: StudySummary) -> inference.Exam | None:
 @require_safe
 def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The study with its images and the place to add some."""
+    return study_page(request, pk)
+
+
+def study_page(request: SignedInRequest, pk: Any, *, status: int = 200, **forms: Form) -> HttpResponse:
+    """The page of a study; ``forms`` take the place of its empty ones where what was typed was refused."""
     summary = _summary(request, pk)
     study = summary.study
     audit.record("study.viewed", actor=request.user, target=study, patient=study.patient)
@@ -67,7 +80,12 @@ def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
             "exam": _exam(summary),
             "batch": BatchForm(modality=study.modality, initial={"laterality": study.laterality}),
             "max_bytes": settings.MAX_IMAGE_BYTES,
+            "assign": AssignForm(study=study) if may(request.user, "study", "assign") else None,
+            "outcomes": study.known_outcomes.select_related("entered_by"),
+            "outcome_form": KnownOutcomeForm(initial={"laterality": study.laterality}, auto_id="outcome_%s"),
+            **forms,
         },
+        status=status,
     )
 
 

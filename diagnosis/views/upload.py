@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -42,8 +43,13 @@ def start_study(request: SignedInRequest, pk: Any) -> HttpResponse:
     same person began today is used again, so that a refused file does not leave a row of empty ones.
     """
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
+    form = BatchForm(request.POST, modality=Modality.ULTRASOUND, new_study_of=patient, user=request.user)
+    team = form.cleaned_data.get("team") if form.is_valid() else None
+    if "team" in form.errors:
+        return _no_study(request, patient, " ".join(form.errors["team"]))
+    own = Study.objects.visible_to(request.user)
     study = (
-        Study.objects.visible_to(request.user)
+        (own if team is None else own.filter(team=team))
         .filter(
             patient=patient,
             modality=Modality.ULTRASOUND,
@@ -58,7 +64,12 @@ def start_study(request: SignedInRequest, pk: Any) -> HttpResponse:
         .first()
     )
     if study is None:
-        study = actions.create_study(acting_user=request.user, patient=patient, modality=Modality.ULTRASOUND)
+        try:
+            study = actions.create_study(
+                acting_user=request.user, patient=patient, modality=Modality.ULTRASOUND, team=team
+            )
+        except ValidationError as refusal:
+            return _no_study(request, patient, " ".join(refusal.messages))
     if _wants_json(request):
         return JsonResponse(
             {
@@ -69,6 +80,13 @@ def start_study(request: SignedInRequest, pk: Any) -> HttpResponse:
             status=201,
         )
     return _take(request, study)
+
+
+def _no_study(request: SignedInRequest, patient: Patient, sentence: str) -> HttpResponse:
+    if _wants_json(request):
+        return _refused(400, "not_allowed", f"{sentence} Nothing was stored.")
+    messages.error(request, f"{sentence} Nothing was stored.")
+    return redirect("patient-detail", pk=patient.pk)
 
 
 def _wants_json(request: SignedInRequest) -> bool:

@@ -223,10 +223,16 @@
 
     // Makes the study once, before the first file; a failure is shown on every file that waits for it.
     async startStudy() {
+      const body = new FormData();
+      const team = this.form.elements.namedItem("team");
+      if (team) {
+        body.append("team", team.value);
+      }
       try {
         const answer = await fetch(this.root.dataset.createUrl, {
           method: "POST",
           headers: { Accept: "application/json", "X-CSRFToken": this.token() },
+          body,
         });
         if (answer.status !== 201) {
           throw new Error(String(answer.status));

@@ -47,8 +47,8 @@ def test_the_new_name_is_found(client, rachel, anna):
 
     save(client, anna, family_name="Ångström")
 
-    assert [patient.mrn for patient in client.get("/patients/?q=angstrom").context["page"]] == ["MRN-001"]
-    assert list(client.get("/patients/?q=zolc").context["page"]) == []
+    assert [patient.mrn for patient in client.get("/patients/?q=angstrom", follow=True).context["page"]] == ["MRN-001"]
+    assert list(client.get("/patients/?q=zolc", follow=True).context["page"]) == []
 
 
 def test_the_form_shows_what_is_on_record(client, rachel, anna):

@@ -9,6 +9,7 @@ from django.core import mail
 
 from accounts.models import AuditEvent
 from tests.conftest import PASSWORD
+from tests.fixture_mail import deliver
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/account/login/"
@@ -55,6 +56,7 @@ def test_a_changed_password_is_in_the_ledger(client, rachel):
 
 def test_a_reset_password_is_in_the_ledger(client, rachel):
     client.post("/account/password/reset/", {"email": rachel.email})
+    deliver()
     link = re.search(r"https?://[^/]+(/\S+)", mail.outbox[0].body)
     assert link is not None
     form = client.get(link[1])["Location"]

@@ -6,14 +6,28 @@ import pytest
 
 from accounts.actions import link_patient_login
 from accounts.models import AuditEvent, User
+from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
 URL = "/users/new/"
+
+
+@pytest.fixture
+def sign_in(client):
+    """``sign_in(user)``: signed in a moment ago, so that nobody is asked who they are."""
+
+    def signed_in(user):
+        client.force_login(user)
+        confirm(client)
+
+    return signed_in
+
+
 LOCUM = {"given_name": "Lena", "family_name": "Locum", "email": "Lena@Test.local", "role": "radiologist"}
 
 
-def test_the_one_time_password_is_shown_once_and_opens_the_portal(client, adam):
-    client.force_login(adam)
+def test_the_one_time_password_is_shown_once_and_opens_the_portal(client, sign_in, adam):
+    sign_in(adam)
 
     answer = client.post(URL, LOCUM)
 
@@ -25,8 +39,8 @@ def test_the_one_time_password_is_shown_once_and_opens_the_portal(client, adam):
     assert client.post("/account/login/", {"login": "lena@test.local", "password": password}).status_code == 302
 
 
-def test_it_is_in_the_ledger_without_the_password(client, adam):
-    client.force_login(adam)
+def test_it_is_in_the_ledger_without_the_password(client, sign_in, adam):
+    sign_in(adam)
     password = client.post(URL, LOCUM).context["password"]
 
     event = AuditEvent.objects.get(action="user.created", actor=adam)
@@ -44,8 +58,8 @@ def test_it_is_in_the_ledger_without_the_password(client, adam):
         ({"role": "emperor"}, "role", "not one of the available choices"),
     ],
 )
-def test_a_refusal_names_the_field_and_keeps_what_was_typed(client, adam, change, field, sentence):
-    client.force_login(adam)
+def test_a_refusal_names_the_field_and_keeps_what_was_typed(client, sign_in, adam, change, field, sentence):
+    sign_in(adam)
     before = User.objects.count()
 
     answer = client.post(URL, {**LOCUM, **change})
@@ -57,16 +71,16 @@ def test_a_refusal_names_the_field_and_keeps_what_was_typed(client, adam, change
 
 
 @pytest.mark.parametrize(("who", "status"), [("adam", 201), ("ivan", 422), ("rachel", 403), ("petra", 403)])
-def test_who_may(client, request, who, status):
-    client.force_login(request.getfixturevalue(who))
+def test_who_may(client, sign_in, request, who, status):
+    sign_in(request.getfixturevalue(who))
 
     assert client.post(URL, LOCUM).status_code == status
     assert User.objects.filter(email="lena@test.local").exists() == (status == 201)
 
 
 @pytest.mark.parametrize("role", ["radiologist", "administrator", "patient"])
-def test_it_staff_make_no_log_ins_that_open_records(client, ivan, role):
-    client.force_login(ivan)
+def test_it_staff_make_no_log_ins_that_open_records(client, sign_in, ivan, role):
+    sign_in(ivan)
 
     answer = client.post(URL, {**LOCUM, "role": role})
 
@@ -74,8 +88,8 @@ def test_it_staff_make_no_log_ins_that_open_records(client, ivan, role):
     assert "role" in answer.context["form"].errors
 
 
-def test_it_staff_make_log_ins_of_their_own_kind(client, ivan):
-    client.force_login(ivan)
+def test_it_staff_make_log_ins_of_their_own_kind(client, sign_in, ivan):
+    sign_in(ivan)
 
     assert client.post(URL, {**LOCUM, "role": "it_staff"}).status_code == 201
     assert User.objects.get(email="lena@test.local").role == "it_staff"
@@ -84,8 +98,8 @@ def test_it_staff_make_log_ins_of_their_own_kind(client, ivan):
 LOGIN_OF_ANNA = {"given_name": "Anna", "family_name": "Żółć", "email": "anna@test.local", "role": "patient"}
 
 
-def test_a_patients_log_in_is_connected_with_the_record(client, adam, anna):
-    client.force_login(adam)
+def test_a_patients_log_in_is_connected_with_the_record(client, sign_in, adam, anna):
+    sign_in(adam)
 
     assert client.post(URL, {**LOGIN_OF_ANNA, "patient_mrn": "MRN-001"}).status_code == 201
 
@@ -101,8 +115,8 @@ def test_a_patients_log_in_is_connected_with_the_record(client, adam, anna):
         ({"patient_mrn": "MRN-001", "role": "radiologist"}, "Only a log-in with the role Patient belongs to a record."),
     ],
 )
-def test_a_record_that_does_not_fit_is_refused_and_no_user_is_made(client, adam, anna, change, sentence):
-    client.force_login(adam)
+def test_a_record_that_does_not_fit_is_refused_and_no_user_is_made(client, sign_in, adam, anna, change, sentence):
+    sign_in(adam)
 
     answer = client.post(URL, {**LOGIN_OF_ANNA, **change})
 
@@ -111,9 +125,9 @@ def test_a_record_that_does_not_fit_is_refused_and_no_user_is_made(client, adam,
     assert not User.objects.filter(email="anna@test.local").exists()
 
 
-def test_a_record_has_one_log_in(client, adam, anna, petra):
+def test_a_record_has_one_log_in(client, sign_in, adam, anna, petra):
     link_patient_login(acting_user=None, patient=anna, user=petra)
-    client.force_login(adam)
+    sign_in(adam)
 
     assert (
         "This record has a log-in already."
@@ -121,7 +135,7 @@ def test_a_record_has_one_log_in(client, adam, anna, petra):
     )
 
 
-def test_it_staff_are_not_asked_for_an_mrn(client, ivan, anna):
-    client.force_login(ivan)
+def test_it_staff_are_not_asked_for_an_mrn(client, sign_in, ivan, anna):
+    sign_in(ivan)
 
     assert "patient_mrn" not in client.get(URL).content.decode()

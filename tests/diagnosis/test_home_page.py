@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from accounts.actions import link_patient_login
+from diagnosis import actions
 from diagnosis.actions import cancel_analysis
-from diagnosis.models import Report
-from tests.fixture_results import RESEARCH, failed, filed, succeeded, with_report
+from tests.fixture_results import RESEARCH, concluded, failed, filed, succeeded
 
 
 def page(client, user) -> str:
@@ -132,10 +132,10 @@ def test_a_patient_without_a_released_report_is_told_whom_to_call(client, petra)
 
 def test_a_patient_sees_only_their_own_final_report(client, study, anna, rachel, petra):
     link_patient_login(acting_user=None, patient=anna, user=petra)
-    report = with_report(succeeded(study=study, by=rachel))
+    report = concluded(succeeded(study=study, by=rachel), by=rachel)
     assert reverse("report-file", args=[report.pk]) not in page(client, petra)
 
-    Report.objects.filter(pk=report.pk).update(status=Report.Status.FINAL)
+    actions.release_report(acting_user=rachel, report=report, letter="All is well.")
 
     html = page(client, petra)
     assert reverse("report-file", args=[report.pk]) in html

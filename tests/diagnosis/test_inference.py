@@ -16,6 +16,7 @@ from ml.prevalence import rebase_prediction
 from portal import jobs
 from portal.job_task import work_now
 from tests.fixture_images import HEIGHT, WIDTH
+from tests.fixture_models import switched
 from tests.fixture_results import MARKS, MODEL, RESEARCH, SIMILAR, filed, outcome, square
 
 SHARES = {"benign": 0.45, "malignant": 0.40, "normal": 0.15}
@@ -128,7 +129,9 @@ def test_a_model_whose_shares_make_no_sense_fails_with_the_remedy(artefact, stud
     assert "Remove the prevalence" in done.error_detail
 
 
-def test_mammograms_wait_for_a_model_until_a_research_model_is_chosen(artefact, anna, rachel, adam, monkeypatch):
+def test_mammograms_wait_for_a_model_until_a_research_model_is_chosen(
+    artefact, anna, rachel, adam, ada, monkeypatch
+):
     artefact(drawn(model=MODEL))
     mammogram = actions.create_study(acting_user=rachel, patient=anna, modality="MG")
     analysis = worked(filed(study=mammogram, by=rachel, seed=3))
@@ -138,7 +141,8 @@ def test_mammograms_wait_for_a_model_until_a_research_model_is_chosen(artefact, 
     trial = ModelVersion.objects.create(
         name=RESEARCH.name, version=RESEARCH.version, modality="MG", status="research", sha256=RESEARCH.sha256
     )
-    actions.choose_model(acting_user=adam, model=trial, reason="Trial")
+    monkeypatch.setattr(inference, "altered_files", lambda name, version, *, sha256: [])
+    switched(trial, by=adam, and_by=ada)
     monkeypatch.setattr(ml.pipeline, "analyse", lambda pixels, model: drawn(model=RESEARCH))
     actions.retry_analysis(acting_user=rachel, analysis=analysis)
     done = worked(analysis)

@@ -19,6 +19,7 @@ from diagnosis.model_figures import measured
 from diagnosis.models import Analysis, ModalitySetting, ModelVersion
 from ml.monitoring import monitoring_reference
 from portal.bench.history_data import fill
+from tests.fixture_models import switched
 from tests.fixture_results import succeeded
 
 
@@ -175,83 +176,58 @@ def test_a_model_without_a_reference_is_said_not_to_be_watched(client, rachel, t
     assert "so it is not watched" in page(client, card_of(trial))
 
 
-# A research model, switched on and off
-
-
-def choose(client, model: ModelVersion, reason: str = "Trial of the board, 14 Nov"):
-    return client.post(reverse("model-choose", args=[model.name, model.version]), {"reason": reason}, follow=True)
+# A research model, switched on and off (tests/diagnosis/test_model_proposals.py has the steps)
 
 
 def active() -> set[str]:
     return set(ModelVersion.objects.filter(active=True).values_list("name", flat=True))
 
 
-def test_an_administrator_has_a_research_model_used_and_stops_it_with_a_ledger_row_each(client, adam, trial):
-    client.force_login(adam)
-    html = choose(client, trial).content.decode()
+def test_a_research_model_is_used_and_stopped_by_two_persons_with_a_ledger_row_each(client, adam, ada, trial):
+    switched(trial, by=adam, and_by=ada)
     assert active() == {"mg-trial"}
-    assert "Trial of the board, 14 Nov" in html
+    client.force_login(adam)
+    assert "Trial of the board, 14 Nov" in page(client, card_of(trial))
     event = AuditEvent.objects.get(action="model.activated")
-    assert (event.actor, event.details) == (adam, {"status": "research", "reason": "Trial of the board, 14 Nov"})
+    assert (event.actor, event.details["status"], event.details["proposed_by"]) == (ada, "research", adam.pk)
 
-    client.post(reverse("model-stop", args=[trial.name, trial.version]))
+    switched(trial, by=ada, and_by=adam, change="stop")
     assert active() == set()
     assert AuditEvent.objects.get(action="model.retired").actor == adam
-
-
-def test_without_a_reason_nothing_changes(client, adam, trial):
-    client.force_login(adam)
-    for reason in ("", "   "):
-        assert "Say why" in choose(client, trial, reason).content.decode()
-    assert active() == set()
 
 
 @pytest.mark.parametrize("who", ["rachel", "ivan", "petra"])
 def test_nobody_else_decides_about_models(client, request, trial, who):
     client.force_login(request.getfixturevalue(who))
-    assert choose(client, trial).status_code == 404
-    assert client.post(reverse("model-stop", args=[trial.name, trial.version])).status_code == 404
+    assert client.post(reverse("model-shadow", args=[trial.name, trial.version]), {"reason": "x"}).status_code == 404
+    assert client.post(reverse("model-shadow-end", args=[trial.name, trial.version])).status_code == 404
     assert client.post(reverse("model-prevalence", args=["US"]), {"percent": "8"}).status_code == 404
-    assert active() == set()
+    assert not ModelVersion.objects.filter(shadow=True).exists()
     assert not ModalitySetting.objects.exists()
 
 
 @pytest.mark.parametrize("who", ["rachel", "ivan"])
 def test_who_may_not_decide_sees_no_button(client, request, shipped, trial, who):
     client.force_login(request.getfixturevalue(who))
-    assert "Use this research model" not in page(client, card_of(trial))
+    html = page(client, card_of(trial))
+    assert "Propose" not in html
+    assert "Read in the shadow" not in html
     assert "examined here" not in page(client, reverse("model-list"))
 
 
-def test_a_research_model_does_not_take_the_place_of_a_released_one(client, adam, shipped, trial):
+def test_a_research_model_beside_a_released_one_can_only_read_along(client, adam, shipped, trial):
     rival = ModelVersion.objects.create(
         name="us-trial", version="9.0.0", modality="US", status="research", sha256="ef" * 32
     )
     client.force_login(adam)
-    assert "a released model, reads these images" in page(client, card_of(rival))
-    assert "does not take its place" in choose(client, rival).content.decode()
-    assert active() == {shipped.name}
+    html = page(client, card_of(rival))
+    assert "a released model, reads these images" in html
+    assert "Propose this research model" not in html
+    assert "Read in the shadow" in html
 
 
-def test_another_released_version_takes_over_when_it_is_chosen(client, adam, shipped, trial):
-    newer = ModelVersion.objects.create(
-        name=shipped.name, version="9.0.0", modality="US", status="released", sha256="ef" * 32
-    )
-    client.force_login(adam)
-    choose(client, newer)
-    assert list(ModelVersion.objects.filter(active=True).values_list("version", flat=True)) == ["9.0.0"]
-
-
-def test_a_model_whose_files_were_altered_is_not_taken(client, adam, trial, monkeypatch):
-    monkeypatch.setattr(inference, "altered_files", lambda name, version, *, sha256: ["model.tflite differs"])
-    client.force_login(adam)
-    assert "missing or were altered" in choose(client, trial).content.decode()
-    assert active() == set()
-
-
-def test_a_released_model_that_arrives_takes_over_from_research(client, adam, trial):
-    client.force_login(adam)
-    choose(client, trial)
+def test_a_released_model_that_arrives_takes_over_from_research(adam, ada, trial):
+    switched(trial, by=adam, and_by=ada)
     released = ModelVersion(name="mg-good", version="1.0.0", modality="MG", status="released", sha256="ab" * 32)
     register_models(found=[released, ModelVersion(name="mg-trial", version="0.1.0", modality="MG", status="research")])
     assert active() == {"mg-good"}
@@ -262,7 +238,7 @@ def test_a_modality_without_a_released_model_says_so_and_that_research_waits(cli
     client.force_login(rachel)
     html = page(client, reverse("model-list"))
     assert "No released model." in html
-    assert "A research model is installed; an administrator can have it used from its page." in html
+    assert "A research model is installed; two administrators can have it used from its page." in html
 
 
 # The site's own prevalence

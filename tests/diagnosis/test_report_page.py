@@ -10,7 +10,7 @@ from accounts.models import AuditEvent
 from diagnosis import actions
 from diagnosis.models import Report
 from portal import jobs
-from tests.fixture_results import succeeded, with_report
+from tests.fixture_results import concluded, succeeded, with_report
 
 PDF = b"%PDF-1.7 made by a test"
 
@@ -63,15 +63,18 @@ def test_other_roles(client, fetch, report, who, status, request):
     assert fetch(client, reverse("report-file", args=[report.pk])).status_code == status
 
 
-def test_a_patient_reads_their_own_report_only_when_it_is_final(client, fetch, report, anna, petra):
+def test_a_patient_reads_their_own_report_only_when_it_is_released(client, fetch, report, anna, petra, rachel):
     link_patient_login(acting_user=None, patient=anna, user=petra)
     client.force_login(petra)
-    address = reverse("report-file", args=[report.pk])
+    assert client.get(reverse("report-file", args=[report.pk])).status_code == 404
+
+    final = concluded(report.analysis, by=rachel)
+    address = reverse("report-file", args=[final.pk])
     assert client.get(address).status_code == 404
 
-    Report.objects.filter(pk=report.pk).update(status=Report.Status.FINAL)
-
+    actions.release_report(acting_user=rachel, report=final, letter="All is well.")
     assert fetch(client, address).status_code == 200
+    assert client.get(reverse("report-file", args=[report.pk])).status_code == 404
 
 
 def test_a_report_that_is_being_made_is_not_there_yet(reading, study, rachel):

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts.actions import sealings
 from portal import jobs, readiness, workers
 
 
@@ -25,6 +26,7 @@ class Command(BaseCommand):
         self._migrations()
         for part in readiness.parts():
             self._line(part.name, part.problem, part.remedy)
+        self._field_keys()
         self._jobs()
         if self.wrong:
             raise CommandError(f"{self.wrong} of the points above need attention.")
@@ -56,6 +58,19 @@ class Command(BaseCommand):
             "migrations",
             f"{len(waiting)} are waiting." if waiting else "",
             "Make a backup, then run: python manage.py migrate",
+        )
+
+    def _field_keys(self) -> None:
+        """Whether the keys of this site open what is encrypted in its database."""
+        try:
+            closed = sum(column.unreadable for column in sealings())
+        except Error as error:
+            self._line("field keys", f"They could not be tried ({type(error).__name__}).", "Repair the database first.")
+            return
+        self._line(
+            "field keys",
+            f"{closed} encrypted values cannot be read: their key is missing." if closed else "",
+            "Add the key to FIELD_KEYS, after the others (docs/privacy.md); nothing is lost.",
         )
 
     def _jobs(self) -> None:
