@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from allauth.account.decorators import secure_admin_login
-from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.options import ShowFacets
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet, Value
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import actions
-from accounts.models import User
+from accounts.admin_rows import JobAdmin, RuleBroken, ShownAdmin, TableAdmin, masked, masked_text
+from accounts.models import AuditEvent, Notification, OutgoingMail, Team, User
 from accounts.permissions import may, may_grant
 from accounts.roles import Role
 
 
-def _password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    return redirect("account_change_password")
+class ChangedByActionAdmin(TableAdmin):
+    """Rows that may be changed here, by the same verb as everywhere else; what it refuses is shown above the form."""
 
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except ValidationError as refusal:
+            sentences = refusal.messages
+        except (PermissionError, PermissionDenied) as rule:
+            if request.method != "POST":
+                raise
+            sentences = [str(rule) or "Your role does not allow this."]
+        for sentence in sentences:
+            self.message_user(request, f"{sentence} Nothing was saved.", messages.ERROR)
+        return redirect(request.path)
 
-admin.site.site_header = admin.site.site_title = settings.SITE_NAME
-admin.site.index_title = "Administration"
-# One sign-in page and one password page, with their limits and their ledger, instead of the admin site's own.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.password_change = _password_change  # type: ignore[method-assign, assignment]
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Nothing: the action wrote everything."""
+
+    def changes_in(self, form: ModelForm) -> dict[str, Any]:
+        return {name: form.cleaned_data[name] for name in form.changed_data}
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
-    """Users are made on the portal's page, which shows their one-time password."""
+class UserAdmin(ChangedByActionAdmin):
+    """Users are made on the portal's page, which invites them or shows their one-time password."""
 
+    target = "user"
     list_display = ("email", "given_name", "family_name", "role", "is_active", "last_login")
-    list_filter = ("role", "is_active")
+    list_filter = ("role", "is_active", "teams")
     search_fields = ("email", "given_name", "family_name")
-    fields = ("email", "given_name", "family_name", "role", "is_active", "date_joined", "last_login")
+    fields = ("email", "given_name", "family_name", "role", "is_active", "date_joined", "last_login", "invited_at")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return User.objects.visible_to(request.user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        closed = {"date_joined", "last_login"}
+        closed = {"date_joined", "last_login", "invited_at"}
         if obj is not None and obj.pk == request.user.pk:
             closed |= {"role", "is_active"}
         if obj is not None and not may_grant(request.user, obj.role):
@@ -53,22 +70,132 @@ class UserAdmin(admin.ModelAdmin):
             kwargs["choices"] = [(role.value, str(role.label)) for role in Role if may_grant(request.user, role)]
         return super().formfield_for_choice_field(db_field, request, **kwargs)
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return may(request.user, "user", "view")
-
-    def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return may(request.user, "user", "view")
-
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return may(request.user, "user", "change")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return False
-
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
-        changes = {name: form.cleaned_data[name] for name in form.changed_data}
         acting_user = User.objects.get(pk=request.user.pk)
-        actions.update_user(acting_user=acting_user, user=User.objects.get(pk=obj.pk), **changes)
+        user = User.objects.visible_to(acting_user).get(pk=obj.pk)
+        actions.update_user(acting_user=acting_user, user=user, **self.changes_in(form))
+
+
+@admin.register(Team)
+class TeamAdmin(ChangedByActionAdmin):
+    """Teams are made and named by administrators; IT sees which there are."""
+
+    target = "team"
+    list_display = ("name", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+
+    def get_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
+        return ("name",) if obj is None else ("name", "is_active", "created_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
+        return ("created_at",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, "team", "create")
+
+    def has_change_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+        return may(request.user, "team", "change")
+
+    def save_model(self, request: HttpRequest, obj: Team, form: ModelForm, change: bool) -> None:
+        acting_user = User.objects.get(pk=request.user.pk)
+        if change:
+            actions.update_team(
+                acting_user=acting_user, team=Team.objects.get(pk=obj.pk), **self.changes_in(form)
+            )
+        else:
+            team = actions.create_team(acting_user=acting_user, name=form.cleaned_data["name"])
+            obj.pk = team.pk
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(JobAdmin):
+    """E-mails on their way. The text and the subject are not read; a patient's address is masked for IT."""
+
+    target = "mail"
+    columns = (*JobAdmin.columns, "kind", "recipient", "created_at", "sent_at", "user__role")
+    list_display = ("short_id", "kind", "to", "state_words", "attempts", "created_at", "sent_at", "error_code")
+    list_filter = ("state", "kind", "error_code")
+    ordering = ("-created_at",)
+    fields = ("id", "kind", "to", "state_words", "attempts", "created_at", "sent_at", "error_code", "detail")
+    list_select_related = ("user",)
+    actions = ("retry",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request).select_related("user")
+        # The methods that show a column are not told who looks.
+        return rows.annotate(for_it=Value(not may(request.user, "patient", "view")))
+
+    @admin.display(description="recipient")
+    def to(self, row: Any) -> str:
+        return masked(row.recipient) if _is_masked(row) else row.recipient
+
+    @admin.display(description="error detail")
+    def detail(self, row: Any) -> str:
+        if _is_masked(row):
+            row.error_detail = masked_text(row.error_detail)
+        return super().detail(row)
+
+    def retry_one(self, request: HttpRequest, row: Any) -> None:
+        try:
+            done = actions.retry_mail(acting_user=User.objects.get(pk=request.user.pk), row=row)
+        except actions.TextExpired as gone:
+            raise RuleBroken(str(gone)) from gone
+        if not done:
+            raise RuleBroken("Only an e-mail that failed, was cancelled or waits can be sent again.")
+
+
+def _is_masked(row: Any) -> bool:
+    """Whether this recipient may be a patient, and who looks may not know patients. Nobody's mail is taken for one."""
+    return bool(row.for_it) and (row.user is None or row.user.role == Role.PATIENT)
+
+
+@admin.register(Notification)
+class NotificationAdmin(ShownAdmin):
+    """How many notifications of which kind there are, and whether they were read; not what they say, nor to whom."""
+
+    target = "job"
+    columns = ("id", "kind", "created_at", "read_at", "user__role")
+    list_display = ("kind", "role", "created_at", "read_at")
+    list_display_links = None
+    list_filter = ("kind", ("read_at", admin.EmptyFieldListFilter))
+    list_select_related = ("user",)
+    show_facets = ShowFacets.ALWAYS
+    ordering = ("-created_at",)
+    fields: ClassVar[Any] = ("kind", "role", "created_at", "read_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("user")
+
+    @admin.display(description="role", ordering="user__role")
+    def role(self, row: Notification) -> str:
+        return row.user.get_role_display()
+
+
+@admin.register(AuditEvent)
+class LedgerMetadataAdmin(ShownAdmin):
+    """That something happened, when, by which role and from which channel. Whose record it was stays in the ledger."""
+
+    target = "ledger_metadata"
+    columns = ("id", "at", "actor_role", "action", "channel", "object_type")
+    list_display = ("at", "role", "action", "channel", "object_type")
+    list_display_links = None
+    list_filter = ("actor_role", "channel", "object_type")
+    ordering = ("-at",)
+    fields: ClassVar[Any] = ("at", "actor_role", "action", "channel", "object_type")
+    change_list_template = "admin/ledger_metadata.html"
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The list; a row has no page of its own."""
+        return obj is None and super().has_view_permission(request)
+
+    @admin.display(description="role", ordering="actor_role")
+    def role(self, row: AuditEvent) -> str:
+        return dict(Role.choices).get(row.actor_role, row.actor_role)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        opens = may(request.user, "ledger", "view")
+        return super().changelist_view(request, {**(extra_context or {}), "opens_ledger": opens})

@@ -85,6 +85,8 @@ def record_viewing(
 ) -> None:
     """Note that somebody looked, once in :data:`SAME_VIEWING`: a program asks for the same object every second.
 
+    Looking from another address or by another door is another viewing.
+
     Args:
         part_of_record: what is shown belongs to any page of the patient's record (a thumbnail), so that a row on the
             same patient by the same person stands for it too.
@@ -127,7 +129,12 @@ def note_viewing(
 ) -> None:
     """:func:`record_viewing` of an object that is known by its kind and key alone."""
     _note(action)
-    lately = AuditEvent.objects.filter(actor=actor, at__gt=timezone.now() - SAME_VIEWING).order_by()
+    lately = AuditEvent.objects.filter(
+        actor=actor,
+        at__gt=timezone.now() - SAME_VIEWING,
+        channel=channel.get(),
+        address=chain.plain_address(client_address.get()),
+    ).order_by()
     same = models.Q(object_type=object_type, object_id=object_id, action=action)
     if part_of_record and patient is not None:
         same |= models.Q(patient=patient)

@@ -20,6 +20,6 @@ def new_code() -> str:
 
 
 def digest(typed: str) -> str:
-    """SHA-256 of a code, however it was typed: in any case, with or without hyphens and blanks, O for 0, I or l for 1."""
+    """SHA-256 of a code, however it was typed: in any case, with or without hyphens, O for 0, I or l for 1."""
     plain = "".join(character for character in typed.upper() if character.isascii() and character.isalnum())
     return hashlib.sha256(plain.translate(_MISREAD).encode("ascii")).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from time import monotonic
+from typing import NoReturn
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -57,6 +59,7 @@ class _Server:
 
 
 server = _Server()
+_ADDRESS = re.compile(r"""[^\s<>()'"{}:,;]+@[^\s<>()'"{}:,;]+""")
 
 
 def next_try(*, queued_at: datetime, now: datetime) -> datetime:
@@ -130,10 +133,12 @@ def _sorted_answers() -> Iterator[None]:
     except (SoftTimeLimitExceeded, TimeoutError) as error:
         _unreachable("The mail server did not answer in time.", "server_silent", error)
     except (smtplib.SMTPServerDisconnected, OSError) as error:
+        if isinstance(error.__context__, TimeoutError):  # smtplib tells a silence in a dialogue as a lost connection
+            _unreachable("The mail server did not answer in time.", "server_silent", error)
         _unreachable("The mail server could not be reached.", "server_unreachable", error)
 
 
-def _answered(code: int, words: str, error: Exception) -> None:
+def _answered(code: int, words: str, error: Exception) -> NoReturn:
     if 400 <= code < 500:
         raise TryLater(
             f"The mail server did not take the e-mail now (code {code}).", code="server_busy", detail=words
@@ -143,10 +148,11 @@ def _answered(code: int, words: str, error: Exception) -> None:
     ) from error
 
 
-def _unreachable(message: str, code: str, error: BaseException) -> None:
+def _unreachable(message: str, code: str, error: BaseException) -> NoReturn:
     server.note(_words(error))
     raise TryLater(message, code=code, detail=_words(error)) from error
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:2_000]
+    """What the server said, without any address: IT staff read it, and a patient's address often is a name."""
+    return _ADDRESS.sub("(address)", f"{type(error).__name__}: {error}")[:2_000]

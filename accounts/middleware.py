@@ -94,9 +94,14 @@ def _tell(request: HttpRequest, response: HttpResponse, *, door: str) -> None:
                 method=request.method if request.method in METHODS else "other",
             )
         )
-    elif asked and asked[0] in WATCHED and response.status_code in SHOWN and request.method in ("GET", "HEAD"):
+    elif asked and asked[0] in WATCHED and response.status_code in SHOWN and _shows(request.method, asked[1]):
         if request.user.is_authenticated and not _has_told():
             _note_view(request, asked, match.kwargs, match.route, page=match.view_name)
+
+
+def _shows(method: str | None, verb: str) -> bool:
+    """Whether the request is for looking. Lists are searched by POST: words do not belong in an address."""
+    return method in ("GET", "HEAD") or (method == "POST" and verb == "view")
 
 
 def _permission(view: Any, method: str) -> tuple[str, str] | None:

@@ -100,7 +100,7 @@ def _cells(text: str) -> list[tuple[int, list[str]]]:
 
 
 def _columns(heading: list[str]) -> list[str]:
-    names = [cell.strip().lower().replace(" ", "_").replace("-", "_") for cell in heading]
+    names = [_column(cell) for cell in heading]
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         raise Unreadable(
@@ -111,6 +111,11 @@ def _columns(heading: list[str]) -> list[str]:
     if twice:
         raise Unreadable(f"The column {twice[0]} is there twice.")
     return names
+
+
+def _column(cell: str) -> str:
+    name = cell.strip().lower().replace(" ", "_").replace("-", "_")
+    return "email" if name in ("e_mail", "email_address", "e_mail_address") else name
 
 
 def _row(line: int, cells: list[str], columns: list[str]) -> dict[str, str]:

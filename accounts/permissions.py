@@ -33,27 +33,44 @@ def require(user: Any, target: str, verb: str) -> None:
         raise PermissionDenied("Your role does not allow this.")
 
 
+def require_any(user: Any, *permissions: tuple[str, str]) -> None:
+    """Raise ``PermissionDenied`` unless one of the permissions (object, verb) allows it."""
+    if not any(may(user, target, verb) for target, verb in permissions):
+        raise PermissionDenied("Your role does not allow this.")
+
+
 def may_grant(user: Any, role: str) -> bool:
     """Whether ``user`` may make and change log-ins that have ``role``."""
     return role in GRANTS.get(user.role, frozenset())
 
 
-def needs(target: str, verb: str) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
+READING = ("GET", "HEAD", "OPTIONS")
+View = Callable[..., HttpResponseBase]
+
+
+def needs(target: str, verb: str, *, writing: str = "") -> Callable[[View], View]:
     """Guard a view function. Without the permission a page about one object answers 404 (it does not say that the
     object exists), any other page 403. Anonymous requests never arrive here (``LoginRequiredMiddleware``).
-    """
-    TABLE[target][verb]  # a mistyped name fails at import
 
-    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    Args:
+        writing: the verb that a form sent to the page needs, where that is another one: 403 to who may only read.
+    """
+    for asked in (verb, writing or verb):
+        TABLE[target][asked]  # a mistyped name fails at import
+
+    def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not may(request.user, target, verb):
                 if kwargs:
                     raise Http404
                 raise PermissionDenied("Your role does not open this page.")
+            if request.method not in READING and not may(request.user, target, writing or verb):
+                raise PermissionDenied("Your role reads this page and does not change it.")
             return view(request, *args, **kwargs)
 
         guarded.required_permission = (target, verb)  # type: ignore[attr-defined]
+        guarded.required_for_writing = (target, writing or verb)  # type: ignore[attr-defined]
         return guarded
 
     return decorate

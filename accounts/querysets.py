@@ -12,6 +12,7 @@ from accounts.permissions import may
 from accounts.roles import Role
 from accounts.scope import Scope, scope_of
 from accounts.search import patient_search
+from portal.jobs import State
 
 
 class UserQuerySet(models.QuerySet[Any]):
@@ -90,3 +91,11 @@ class NotificationQuerySet(models.QuerySet[Any]):
 
     def unread(self) -> Self:
         return self.filter(read_at=None)
+
+
+class OutgoingMailQuerySet(models.QuerySet[Any]):
+    def unsent(self) -> Self:
+        """What the mail server refused, for now or for good; the newest trouble first."""
+        for_good = Q(state=State.FAILED)
+        for_now = Q(state=State.QUEUED, lease_until__isnull=False)
+        return self.filter(for_good | for_now).order_by("-created_at")

@@ -1,4 +1,4 @@
-"""Dangerous acts ask first whether it is still the same person: password, one-time code or passkey, once in five minutes.
+"""Dangerous acts ask first whether it is still the same person: by password, code or passkey, once in five minutes.
 
 Put :func:`reconfirmed` under ``@needs`` on the view that opens the form *and* takes it: the question comes before the
 form is opened. A form that was open too long is kept (allauth's suspended request) and goes through after the answer.

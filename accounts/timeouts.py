@@ -1,4 +1,4 @@
-"""Sessions end by themselves: some time after the last thing the person did, and at the latest some hours after sign-in.
+"""Sessions end by themselves: some time after the last thing the person did, at the latest some hours after sign-in.
 
 What the page does on its own (polling, asking how long is left) is no activity. The page marks such requests with the
 header ``X-Background``; leaving the mark out does not help, because the addresses that only pages ask for are known
@@ -22,7 +22,7 @@ from accounts import actions
 SIGNED_IN_AT = "signed_in_at"
 SEEN_AT = "seen_at"
 BACKGROUND_HEADER = "X-Background"
-POLLED = ("/operations/parts/", "/panel/", "/bell/")
+POLLED = ("/account/session/", "/operations/parts/", "/panel/", "/bell/")
 """Ends of the addresses that pages ask for by themselves."""
 POLLED_BY = "seen"
 """The parameter with which a part of a page asks whether something has changed."""

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from accounts.views import emergency, notifications, patients, people_imports, roles, teams, user_access, users
+from accounts.views import emergency, ledger, notifications, patients, people_imports, roles, teams, user_access, users
 
 urlpatterns = [
     path("account/", include("accounts.account_urls")),
@@ -20,6 +20,10 @@ urlpatterns = [
     path("emergency-access/", emergency.emergency_list, name="emergency-list"),
     path("emergency-access/<int:pk>/", emergency.emergency_review, name="emergency-review"),
     path("emergency-access/<int:pk>/end/", emergency.emergency_end, name="emergency-end"),
+    path("patients/<uuid:pk>/access/", ledger.patient_access, name="patient-access"),
+    path("ledger/", ledger.ledger, name="ledger"),
+    path("ledger/patient/", ledger.ledger_patient, name="ledger-patient"),
+    path("ledger/export/", ledger.ledger_export, name="ledger-export"),
     path("roles/", roles.role_table, name="role-table"),
     path("teams/", teams.team_list, name="team-list"),
     path("teams/new/", teams.team_create, name="team-create"),

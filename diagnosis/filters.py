@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from diagnosis.models import Analysis, Modality, Study
+from diagnosis.models import Analysis, Modality, Report, Study
 from diagnosis.models.analysis import Label
+from diagnosis.wording import CHECK_WORDS, NO_MODEL, NO_MODEL_WORDS
 from portal.jobs import State
 
 EARLIEST, LATEST = 1970, 2200
@@ -104,14 +107,24 @@ class StudyFilter(django_filters.FilterSet):
         return studies.filter(pk__in=Analysis.objects.filter(label=value).values("image__study_id"))
 
 
+REASONS = [*CHECK_WORDS.items(), (NO_MODEL, NO_MODEL_WORDS)]
+
+
 class AnalysisFilter(django_filters.FilterSet):
-    """``q, modality, label, state, from, to, patient`` on analyses, by the day they were asked for."""
+    """``q, modality, label, state, from, to, patient`` on analyses, by the day they were asked for.
+
+    ``reason`` (a check that refused, or ``no_model``), ``released`` (a report of it was released on this day or later
+    and not withdrawn) and ``scanner`` are what the dashboard's numbers lead to; the page says them in words.
+    """
 
     q = SearchFilter()
     label = django_filters.ChoiceFilter(choices=Label.choices, label="Result", empty_label="Any result")
     modality = django_filters.ChoiceFilter(choices=Modality.choices, label="Modality", empty_label="Any modality")
     state = django_filters.ChoiceFilter(choices=State.choices, label="State", empty_label="Any state")
     patient = django_filters.UUIDFilter(field_name="patient_id", label="Patient")
+    reason = django_filters.ChoiceFilter(choices=REASONS, method="by_reason", label="Refused for")
+    released = MomentFilter(method="by_release", label="Report released since")
+    scanner = django_filters.CharFilter(field_name="image__device", max_length=200, label="Scanner")
 
     class Meta:
         model = Analysis
@@ -124,3 +137,15 @@ class AnalysisFilter(django_filters.FilterSet):
         filters["from"] = MomentFilter(field_name="queued_at", lookup_expr="gte", label="From")
         filters["to"] = MomentFilter(field_name="queued_at", lookup_expr="lt", end=True, label="To")
         return filters
+
+    def by_reason(self, analyses: QuerySet[Analysis], name: str, value: str) -> QuerySet[Analysis]:
+        refused = analyses.filter(state=State.REJECTED)
+        if value == NO_MODEL:
+            return refused.filter(error_code=NO_MODEL)
+        # Every database that is used here writes a check's name before whether it passed.
+        failed = rf'"name": "{re.escape(value)}"[^{{}}]*"passed": false'
+        return refused.alias(checks=Cast("quality", TextField())).filter(checks__regex=failed)
+
+    def by_release(self, analyses: QuerySet[Analysis], name: str, value: datetime) -> QuerySet[Analysis]:
+        released = Report.objects.filter(released_at__gte=value, withdrawn_at=None).order_by()
+        return analyses.filter(pk__in=released.values("analysis_id"))

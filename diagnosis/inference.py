@@ -19,7 +19,10 @@ from diagnosis.scanner_months import named
 from ml.contract import Mark, ModelError, ModelIdentity, Outcome, OutcomeState, Prediction, Quality
 
 if TYPE_CHECKING:
+    import numpy as np
     from django.db.models.fields.files import FieldFile
+
+    from numpy.typing import NDArray
 
     from diagnosis.lesion import Lesion
     from ml.runtime import AnyModel
@@ -232,6 +235,36 @@ def _outcome_of(analysis: Analysis) -> Outcome:
         ),
         marks=tuple(Mark(**mark) for mark in analysis.marks),
     )
+
+
+class NotCleanable(Exception):
+    """An image cannot be freed of burned-in text with confidence; the message names nobody."""
+
+
+def tissue(
+    pixels: NDArray[np.uint8], *, modality: str, regions: Iterable[tuple[int, int, int, int]] = ()
+) -> NDArray[np.bool_]:
+    """The pixels of an image that may leave the house: no surround, no text, no calipers.
+
+    Args:
+        pixels: uint8 (H, W) or (H, W, 3), as they are shown.
+        modality: ``Study.modality``.
+        regions: (top, left, bottom, right) of each region that the file calls ultrasound.
+
+    Returns:
+        bool (H, W).
+
+    Raises:
+        NotCleanable: not with confidence.
+    """
+    from ml import burned_in
+    from ml.preprocess.sector import Box
+
+    boxes = [Box(top=top, left=left, bottom=bottom, right=right) for top, left, bottom, right in regions]
+    try:
+        return burned_in.tissue(pixels, modality=modality, regions=boxes)
+    except burned_in.NotCleanable as refusal:
+        raise NotCleanable(str(refusal)) from refusal
 
 
 RECENT_IMAGES = 500

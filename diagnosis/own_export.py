@@ -38,7 +38,7 @@ class _Outlet:
         self._waiting: list[bytes] = []
         self._written = 0
 
-    def write(self, piece: bytes) -> int:
+    def write(self, piece: bytes, /) -> int:
         self._waiting.append(bytes(piece))
         self._written += len(piece)
         return len(piece)
@@ -48,6 +48,9 @@ class _Outlet:
 
     def flush(self) -> None:
         """Nothing to do: what waits is taken by :meth:`taken`."""
+
+    def close(self) -> None:
+        """Nothing to do either."""
 
     def taken(self) -> bytes:
         piece = b"".join(self._waiting)
@@ -67,7 +70,7 @@ def archive(*, patient: Patient, reader: User, reports: Iterable[Report]) -> Ite
     moment = timezone.localtime()
     missing: list[str] = []
     entries = [_Entry(report) for report in reports]
-    with zipfile.ZipFile(outlet, "w") as package:  # type: ignore[call-overload]  write, tell and flush are enough
+    with zipfile.ZipFile(outlet, "w") as package:
         for entry in entries:
             for stored, name in ((entry.report.file, entry.pdf), (entry.image.file, entry.png)):
                 try:

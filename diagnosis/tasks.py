@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from diagnosis import actions, inference, report, report_context
-from diagnosis.models import Analysis, Report, ShadowReading
+from datetime import timedelta
+
+from django.utils import timezone
+
+from diagnosis import actions, inference, packaging, report, report_context
+from diagnosis.models import Analysis, DeidentifiedExport, Report, ShadowReading
 from ml.contract import ModelError
-from portal import jobs
+from portal import jobs, rounds
 from portal.job_task import job_task
 from portal.jobs import Claim
 
@@ -92,6 +96,55 @@ def read_in_shadow(claim: Claim) -> None:
     actions.record_shadow_reading(claim=claim, outcome=result.outcome)
 
 
+SLICE_SECONDS = 15.0
+"""How long a package holds the worker before it lets whoever waits go first."""
+PACKING_SECONDS = 900
+"""Longest time to pack and store the largest package there is."""
+
+
+@job_task(
+    DeidentifiedExport,
+    fail=actions.fail_export,
+    failure_message="The package could not be made because of a fault on our side. Nothing left the house. Ask for it "
+    "again; if it fails again, tell IT.",
+    seconds=PACKING_SECONDS,
+)
+def export_deidentified(claim: Claim) -> None:
+    """RUNNING -> SUCCEEDED or FAILED, or back to QUEUED with a few more images made."""
+    export = DeidentifiedExport.objects.get(pk=claim.pk)
+    claim.extend(stage="cleaning the images")
+    if not packaging.make_parts(export, seconds=SLICE_SECONDS):
+        claim.postpone(until=timezone.now())
+        return
+    claim.extend(stage="packing")
+    try:
+        packed = packaging.pack_parts(export)
+    except packaging.TooLarge as refusal:
+        actions.fail_export(claim=claim, code="too_large", message=str(refusal), detail="")
+        return
+    if packed.image_count == 0:
+        actions.fail_export(
+            claim=claim,
+            code="nothing_left",
+            message="No image of these studies could be packed. The reasons are listed below.",
+            detail="",
+            left_out=packed.left_out,
+        )
+        return
+    stored = actions.record_export(
+        claim=claim,
+        package=packed.file,
+        sha256=packed.sha256,
+        image_count=packed.image_count,
+        left_out=packed.left_out,
+    )
+    if stored:
+        actions.clear_work(export)
+
+
 jobs.register(Analysis, on_abandoned=actions.abandon_analysis)
 jobs.register(Report, on_abandoned=actions.abandon_report)
 jobs.register(ShadowReading, on_abandoned=actions.abandon_shadow_reading)
+jobs.register(DeidentifiedExport, on_abandoned=actions.abandon_export)
+rounds.register("erasures that were interrupted", actions.finish_erasures, every=timedelta(minutes=1))
+rounds.register("packages past their time", actions.expire_exports, every=timedelta(minutes=1))

@@ -45,6 +45,10 @@ CHECK_WORDS = {
     "chest_wall": "Straight chest wall",
 }
 
+NO_MODEL = "no_model"
+"""Code of a refusal because no model in use reads the modality."""
+NO_MODEL_WORDS = "No model in use for this kind of image"
+
 _FOREIGN = (
     "If the file holds another examination, add it to a study of that kind. If it is the right image, read it without "
     "the computer's opinion: this model was not made for images like it."

@@ -102,7 +102,9 @@ def _look_again(grey: NDArray[np.uint8], kept: NDArray[np.bool_]) -> None:
     rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
     box = Box(top=int(rows[0]), left=int(columns[0]), bottom=int(rows[-1]) + 1, right=int(columns[-1]) + 1)
     inner, holes = box.cut(filled), ~box.cut(kept.astype(np.uint8)).astype(bool)
-    smooth = np.asarray(cv2.inpaint(np.ascontiguousarray(inner), holes.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+    smooth = np.asarray(
+        cv2.inpaint(np.ascontiguousarray(inner), holes.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8
+    )
     again = overlay_mask(smooth, margin=0) & ~holes
     if again.mean() > MOST_DRAWN:
         raise NotCleanable(f"at the second look {again.mean():.1%} of the image still looks drawn")

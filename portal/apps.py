@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
 from django.core.management import call_command
 from django.db.models.signals import post_migrate
 
@@ -17,5 +18,11 @@ class PortalConfig(AppConfig):
 
 
 def _make_cache_table(*, using: str, **kwargs: Any) -> None:
-    """The table that counted tries are kept in (``settings.CACHES``); does nothing where there is one or none is used."""
+    """Make the table that counted tries are kept in (``settings.CACHES``), unless it is there or none is used."""
     call_command("createcachetable", database=using, verbosity=0)
+
+
+class SiteAdminConfig(AdminConfig):
+    """Django's admin site in this project's own clothes and under its own rules."""
+
+    default_site = "portal.admin_site.SenolensAdminSite"

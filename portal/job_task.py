@@ -20,16 +20,22 @@ log = structlog.get_logger(__name__)
 FailureWriter = Callable[..., bool]
 
 
-def job_task(job_type: type[LeasedJob], *, fail: FailureWriter, failure_message: str) -> Callable[..., Task]:
+def job_task(
+    job_type: type[LeasedJob], *, fail: FailureWriter, failure_message: str, seconds: int | None = None
+) -> Callable[..., Task]:
     """Make a Celery task of a function that works on a claim.
 
     State before: QUEUED, or RUNNING with an expired lease; otherwise the task does nothing, so it may be delivered any
     number of times. A background job does nothing either while other work waits; the sweep brings it again. State
     after: whatever the function wrote, or FAILED with ``failure_message`` when it raised.
+
+    Args:
+        seconds: longest time of one run where the site's own limit is too short for this kind of work.
     """
+    limits = {} if seconds is None else {"time_limit": seconds, "soft_time_limit": seconds * 0.9}
 
     def decorate(work: Callable[[Claim], None]) -> Task:
-        @current_app.task(name=job_type.task_name, bind=True)
+        @current_app.task(name=job_type.task_name, bind=True, **limits)
         @functools.wraps(work)
         def run(self: Task, pk: str) -> None:
             if jobs.should_wait(job_type):

@@ -96,4 +96,3 @@ def purge() -> Purged:
 
 def _count(done: Purged, name: str, number: int = 1) -> None:
     done.counts[name] = done.counts.get(name, 0) + number
-

@@ -94,7 +94,7 @@ ALLOWED_HOSTS = env.items(
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "portal.apps.SiteAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -159,6 +159,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "portal.context.site",
+                "accounts.context.session",
             ],
         },
     }
@@ -446,6 +447,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "portal.api_schema.document_refusals",
+    ],
     "SERVE_PERMISSIONS": ["accounts.api_permissions.TablePermission"],
     "ENUM_NAME_OVERRIDES": {"StudyState": "diagnosis.models.Study.State", "AnalysisState": "portal.jobs.State"},
 }

@@ -70,7 +70,7 @@ def _found(*, standing: frozenset[str], now: datetime) -> Iterator[tuple[str, st
     if put_off_since is not None and now - put_off_since > longest:
         minutes = int((now - put_off_since).total_seconds() // 60)
         yield "postponed", f"An e-mail or another delivery has been refused for {minutes} minutes and is tried again."
-    if _no_worker():
+    if _no_worker(told="no_worker" in standing):
         yield "no_worker", "No worker is running. Uploads are kept and wait."
 
 
@@ -90,10 +90,11 @@ def _oldest(*, postponed: bool) -> datetime | None:
     return min((since for since in oldest if since is not None), default=None)
 
 
-def _no_worker() -> bool:
+def _no_worker(*, told: bool) -> bool:
+    """Whether no worker has shown itself for long; a process that has just started believes what was told already."""
     if workers.seen():
         _worker.missing_since = None
         return False
     if _worker.missing_since is None:
         _worker.missing_since = monotonic()
-    return monotonic() - _worker.missing_since > NO_WORKER_SECONDS
+    return told or monotonic() - _worker.missing_since > NO_WORKER_SECONDS

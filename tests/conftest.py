@@ -29,10 +29,31 @@ def _data_directory():
     shutil.rmtree(_DATA, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ledger_lets_test_databases_be_emptied():
+    """Tests that commit are cleaned up by `flush`, which the ledger's triggers refuse, as they do on a real site."""
+    from django.core.management.commands import flush
+    from django.db import connections
+
+    from accounts.ledger import guard
+
+    handle = flush.Command.handle
+
+    def without_triggers(self, **options):
+        with guard.lifted(connections[options["database"]]):
+            handle(self, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush.Command, "handle", without_triggers)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_files(settings, tmp_path: Path):
     """Each test has its own storage for images and reports, and plain static files."""
     settings.MEDIA_ROOT = tmp_path / "files"
+    settings.LEDGER_ANCHOR_FILE = tmp_path / "ledger-anchors.jsonl"
+    settings.LEDGER_KEY_FILE = tmp_path / "ledger-key.pem"
     settings.STORAGES = {
         "default": {"BACKEND": "portal.storage.DurableFileSystemStorage"},
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -43,8 +43,10 @@ class Sink:
         self.port = port or free_port()
         self.answers: list[str] = []
         self.recipient_answers: list[str] = []
+        self.at_recipient: Callable[[], None] | None = None
+        """Called when a message is announced, before anything of it has come in."""
         self.at_data: Callable[[], None] | None = None
-        """Called when a message has come in whole, before it is answered."""
+        """Called when a message has been accepted or refused, before the sender hears of it."""
         self.envelopes: list[Envelope] = []
         self.tries = 0
         self._lock = threading.Lock()
@@ -60,6 +62,8 @@ class Sink:
         return [message_from_bytes(one.content, policy=policy.default) for one in self.envelopes]  # type: ignore[misc]
 
     async def handle_RCPT(self, server, session, envelope, address, options) -> str:  # noqa: N802  the library's name
+        if self.at_recipient is not None:
+            self.at_recipient()
         if self.recipient_answers:
             self.tries += 1
             return self.recipient_answers.pop(0)

@@ -28,6 +28,7 @@ from accounts.actions.mail import (
     record_sent,
     retry_mail,
 )
+from accounts.actions.merging import merge_people_rows, unmerge_people_rows
 from accounts.actions.messages import read_messages_of, read_own_messages, write_to_clinic, write_to_patient
 from accounts.actions.notifications import (
     choose_notifications,
@@ -110,7 +111,9 @@ __all__ = [
     "expired",
     "remove_expired",
     "remove_people_rows",
+    "merge_people_rows",
     "rotate_field_keys",
+    "unmerge_people_rows",
     "sealings",
     "end_all_sign_ins",
     "end_own_session",

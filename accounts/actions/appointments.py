@@ -31,9 +31,7 @@ def _check(appointment: Appointment) -> None:
 
 
 @transaction.atomic
-def make_appointment(
-    *, acting_user: User, patient: Patient, at: datetime, place: str, purpose: str
-) -> Appointment:
+def make_appointment(*, acting_user: User, patient: Patient, at: datetime, place: str, purpose: str) -> Appointment:
     """Note when and where the patient is expected. The same again is the same appointment.
 
     Raises:

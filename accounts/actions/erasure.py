@@ -113,7 +113,8 @@ def expired() -> dict[str, QuerySet[Model]]:
     return {
         "sessions past their time": Session.objects.filter(expire_date__lt=now),
         "API tokens past their time": ApiToken.objects.filter(expires_at__lt=now),
-        "invitations that were used, revoked or not taken in time": PatientInvitation.objects.filter(expires_at__lt=now),
+        "invitations that were used, revoked or not taken in time": PatientInvitation.objects.filter(
+            expires_at__lt=now
+        ),
         "prepared imports past their time": PeopleImport.objects.filter(expires_at__lt=now),
     }
-

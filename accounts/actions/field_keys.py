@@ -56,9 +56,7 @@ def sealings() -> list[Sealing]:
     for model, column in encrypted_columns():
         counts = {"current": 0, "older": 0, "unreadable": 0}
         for _, stored in _stored(model, column):
-            state = (
-                "current" if is_under_first_key(stored) else "unreadable" if unseal(stored) is None else "older"
-            )
+            state = "current" if is_under_first_key(stored) else "unreadable" if unseal(stored) is None else "older"
             counts[state] += 1
         found.append(Sealing(name=f"{model._meta.verbose_name} {column}", **counts))
     return found
@@ -94,6 +92,8 @@ def _rotate(model: type[models.Model], column: str, rows: list[tuple[Any, str]])
         if text is None:
             unreadable += 1
             continue
-        unchanged = model._default_manager.annotate(stored=Cast(column, models.TextField())).filter(pk=pk, stored=stored)
+        unchanged = model._default_manager.annotate(stored=Cast(column, models.TextField())).filter(
+            pk=pk, stored=stored
+        )
         changed += unchanged.update(**{column: Sealed(seal(text))})
     return changed, unreadable

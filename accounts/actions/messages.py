@@ -69,9 +69,7 @@ def write_to_patient(*, acting_user: User, patient: Patient, text: str) -> Messa
     message = _written(author=acting_user, patient=patient, text=text, from_patient=False)
     if message._state.adding:
         _store(message)
-        notify(
-            "message_received", users=[reader], text="The clinic has written to you.", path=reverse("own-messages")
-        )
+        notify("message_received", users=[reader], text="The clinic has written to you.", path=reverse("own-messages"))
     _mark_read(acting_user=acting_user, patient=patient, from_patient=True)
     return message
 

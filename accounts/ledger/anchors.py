@@ -87,6 +87,14 @@ def anchor(*, force: bool = False) -> Anchor | None:
     return made
 
 
+def last() -> Anchor | None:
+    """The newest anchor in the file, unchecked; ``None`` where there is none that can be read."""
+    try:
+        return _last(anchor_file())
+    except OSError:
+        return None
+
+
 def _is_due(last: Anchor | None, newest: int, *, now: datetime, force: bool) -> bool:
     if last is None:
         return True

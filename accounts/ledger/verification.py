@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -253,20 +253,3 @@ def _of_postgresql(row: tuple[Any, ...]) -> Link:
         previous=previous,
         own=own,
     )
-
-
-def last_link() -> Link | None:
-    """The newest row."""
-    newest = AuditEvent.objects.filter(sequence__gt=0).order_by("-sequence").values_list("sequence", flat=True).first()
-    return None if newest is None else next(iter(links(after=newest - 1)), None)
-
-
-def chain_breaks(rows: Iterable[tuple[int, str, str]]) -> list[int]:
-    """Numbers of rows that do not follow the row before, where the row before is there: ``(sequence, previous, own)``."""
-    broken = []
-    before: tuple[int, str] | None = None
-    for sequence, previous, own in rows:
-        if before is not None and before[0] + 1 == sequence and before[1] != previous:
-            broken.append(sequence)
-        before = (sequence, own)
-    return broken

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models.person import User
-from accounts.querysets import NotificationQuerySet
+from accounts.querysets import NotificationQuerySet, OutgoingMailQuerySet
 from portal.jobs import LeasedJob
 
 
@@ -63,6 +63,8 @@ class OutgoingMail(LeasedJob):
     body = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OutgoingMailQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

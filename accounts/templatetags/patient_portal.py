@@ -49,7 +49,5 @@ def patient_portal(patient: Patient) -> PatientPortal:
         consents=list(Consent.objects.filter(patient=patient, withdrawn_at=None)) if user else [],
         unread=messages.filter(from_patient=True, read_at=None).count(),
         last_message=messages.last(),
-        next_appointment=Appointment.objects.filter(
-            patient=patient, cancelled_at=None, at__gt=timezone.now()
-        ).first(),
+        next_appointment=Appointment.objects.filter(patient=patient, cancelled_at=None, at__gt=timezone.now()).first(),
     )

@@ -40,6 +40,7 @@ ENTRIES = (
     ("History", "history", "analysis.view"),
     ("Models", "model-list", "model.view"),
     ("Users", "user-list", "user.view"),
+    ("Ledger", "ledger", "ledger_metadata.view"),
     ("API", "api-docs", "token.create"),
     ("Admin site", "admin:index", "operations.view"),
 )

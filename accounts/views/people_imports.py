@@ -28,8 +28,8 @@ SHOWN_REFUSALS = 5
 @needs("user", "import")
 def people_import(request: SignedInRequest) -> HttpResponseBase:
     """Choose a file; one that can be read is kept on the server and leads to its preview."""
-    form = PeopleFileForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    form = PeopleFileForm(request.POST, request.FILES) if request.method == "POST" else PeopleFileForm()
+    if form.is_valid():
         try:
             sheet = read(form.cleaned_data["file"].read(MOST_BYTES + 1))
         except Unreadable as problem:

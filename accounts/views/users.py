@@ -174,7 +174,7 @@ def _one(request: SignedInRequest, edited: User, form: UserForm) -> HttpResponse
     is_self = edited.pk == request.user.pk
     log = AuditEvent.objects.filter(object_type="user", object_id=str(edited.pk), action__in=SIGN_INS)
     alive = UserSession.objects.filter(
-        user=edited, last_seen_at__gt=timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE)
+        user=edited, last_seen_at__gt=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     )
     context = {
         "form": form,

@@ -12,22 +12,19 @@ from django.db.models.fields.files import FieldFile
 
 from accounts import audit
 from accounts.models import User
-from accounts.permissions import require
+from accounts.permissions import require_any
 from diagnosis import notices
 from diagnosis.actions.reports import enqueue_report
 from diagnosis.actions.shadow import enqueue_shadow_reading
 from diagnosis.actions.steps import WrongState, no_file_left_on_error, patient_of, reopen, settle
 from diagnosis.models import Analysis
+from diagnosis.wording import NO_MODEL
 from ml.contract import Outcome, OutcomeState
 from portal import jobs
 from portal.jobs import Claim, State
 
 if TYPE_CHECKING:
     from diagnosis.lesion import Lesion
-
-NO_MODEL = "no_model"
-"""Code of a refusal because no released model reads the modality."""
-
 
 @transaction.atomic
 def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
@@ -37,7 +34,7 @@ def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
         WrongState: in any other state; what was refused for its quality would be refused again.
     """
     if acting_user is not None:
-        require(acting_user, "analysis", "retry")
+        require_any(acting_user, ("analysis", "retry"), ("job", "retry"))
     states: tuple[State, ...] = (State.FAILED, State.CANCELLED)
     if analysis.error_code == NO_MODEL:
         states += (State.REJECTED,)
@@ -55,7 +52,7 @@ def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
 def cancel_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
     """``QUEUED | RUNNING -> CANCELLED``. A worker that holds it loses its token and writes nothing."""
     if acting_user is not None:
-        require(acting_user, "analysis", "cancel")
+        require_any(acting_user, ("analysis", "cancel"), ("job", "cancel"))
     if not jobs.cancel(Analysis, analysis.pk):
         raise WrongState("The analysis has already finished; there is nothing to cancel.")
     analysis.refresh_from_db()

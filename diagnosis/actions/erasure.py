@@ -35,6 +35,7 @@ from diagnosis.models import (
     ShadowReading,
     Study,
 )
+from portal import jobs
 from portal.database import let_go_of_deleted_rows
 
 log = structlog.get_logger(__name__)
@@ -123,7 +124,8 @@ def _remove_rows(pk: int) -> None:
     paths = _pages(patients, own)
     packages = list(_packages(patients))
     for package in packages:
-        names += [name for name in (package.file.name, in_work(package)) if name]
+        names += [name for name in (package.file.name, f"exports/in-work/{package.pk}") if name]
+        jobs.cancel(DeidentifiedExport, package.pk)
         package.file, package.sha256, package.salt = "", "", ""
         package.expires_at = timezone.now()
         package.save(update_fields=["file", "sha256", "salt", "expires_at"])
@@ -138,11 +140,6 @@ def _remove_rows(pk: int) -> None:
     erasure.paths = [*erasure.paths, *names]
     erasure.counts = {name: number for name, number in counts.items() if number}
     erasure.save(update_fields=["paths", "counts"])
-
-
-def in_work(package: DeidentifiedExport) -> str:
-    """The folder in which a package is put together, as a name in the storage."""
-    return f"exports/in-work/{package.pk}"
 
 
 def _file_names(rows: models.QuerySet[Any]) -> list[str]:
@@ -209,5 +206,3 @@ def erase_patient(*, acting_user: User | None, patient: Patient, reason: str) ->
     carry_out_erasure(erasure)
     erasure.refresh_from_db()
     return erasure
-
-

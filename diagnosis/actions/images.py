@@ -20,6 +20,8 @@ from diagnosis.intake import IntakeRejected, Limits, Received, Upload, compare_i
 from diagnosis.models import Analysis, Image, Study, View
 from diagnosis.upload_limits import require_clean
 from portal import jobs
+LONGEST_SUFFIX = 5
+"""Characters of the end of a file name that the ledger keeps."""
 
 
 class IdentityMismatch(Exception):
@@ -88,7 +90,7 @@ def add_image(
             target=study,
             patient=patient,
             code=rejection.code,
-            file=safe_filename(filename),
+            suffix=_suffix(filename),
         )
         raise
     present = _already_filed(acting_user=acting_user, study=study, received=received)
@@ -131,6 +133,12 @@ def add_image(
         ],
         confirmed_by=acting_user if differences else None,
     )
+
+
+def _suffix(filename: str) -> str:
+    """The kind that a file's name claims. The name itself often is the patient's, and is not kept."""
+    suffix = safe_filename(filename).rpartition(".")[2].lower()
+    return suffix if suffix.isascii() and suffix.isalnum() and len(suffix) <= LONGEST_SUFFIX else ""
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -2,8 +2,11 @@
 
 import struct
 import zlib
+from typing import Any
 
+import numpy as np
 import pydicom.config
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import (
@@ -17,7 +20,7 @@ from pydicom.uid import (
 from diagnosis.dicom.description import ACCEPTED_MODALITIES, UNSPECIFIC_MODALITIES, describe
 from diagnosis.dicom.display import to_display
 from diagnosis.dicom.elements import MeteredBytes, text
-from diagnosis.dicom.pixels import PLUGINS, decode_frame, pixel_module
+from diagnosis.dicom.pixels import PLUGINS, PixelModule, decode_frame, pixel_module
 from diagnosis.received import (
     CONTENT_TOO_LARGE,
     EXPORT_AGAIN,
@@ -91,6 +94,17 @@ def read(data: bytes, *, frame: int | None, limits: Limits) -> tuple[Picture, De
         frame_count=module.frame_count,
     )
     return picture, describe(dataset)
+
+
+def read_stored(data: bytes, *, frame: int, limits: Limits) -> tuple[Dataset, PixelModule, NDArray[np.integer[Any]]]:
+    """The attributes of a file, and the stored values of one frame as they were before any window. Same checks."""
+    _require_plain_preamble(data)
+    dataset, syntax = _open(data, limits)
+    _require_image(dataset)
+    _require_known_syntax(syntax)
+    module = pixel_module(dataset, limits)
+    stored, _ = decode_frame(dataset, module, syntax=syntax, frame=frame, limits=limits)
+    return dataset, module, stored
 
 
 def _require_plain_preamble(data: bytes) -> None:

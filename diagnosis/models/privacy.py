@@ -22,6 +22,7 @@ class DeidentifiedExport(LeasedJob):
     """The durable job that packs studies without anything that names a person, and the stored package."""
 
     task_name = "diagnosis.export_deidentified"
+    in_background = True
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     studies = models.ManyToManyField(Study, related_name="+")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -64,6 +66,44 @@ def _shares(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return parts
 
 
+ONLY = ("reason", "released", "scanner")
+"""Filters that have no field of their own: what a number of the dashboard leads to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """One of these filters, as it was asked for and in words; ``without`` is the address's query without it."""
+
+    name: str
+    asked: str
+    title: str
+    words: str
+    without: str
+
+
+def _only(request: SignedInRequest, filters: AnalysisFilter) -> list[Only]:
+    """The filters that hold beside those of the form's own fields."""
+    found = []
+    for name in ONLY:
+        value = filters.form.cleaned_data.get(name)
+        if value:
+            field = filters.form.fields[name]
+            words = dict(getattr(field, "choices", ())).get(value, value)
+            query = request.GET.copy()
+            for gone in (name, *POSITIONS):
+                query.pop(gone, None)
+            found.append(
+                Only(
+                    name=name,
+                    asked=filters.data[name],
+                    title=str(field.label),
+                    words=f"{timezone.localtime(value):%Y-%m-%d}" if isinstance(value, datetime) else str(words),
+                    without=query.urlencode(),
+                )
+            )
+    return found
+
+
 @words_out_of_address
 @needs("analysis", "view")
 @require_safe
@@ -72,7 +112,8 @@ def history(request: SignedInRequest) -> HttpResponse:
     filters = _filtered(request)
     matching = filters.qs
     column, descending = history_columns.chosen(request.GET.get("sort", ""))
-    reports = Report.objects.visible_to(request.user).exclude(file="").order_by("-version")
+    # Whoever sees an analysis sees its reports, so they need no question of their own.
+    reports = Report.objects.exclude(file="").order_by("-version")
     page = slice_of(
         matching,
         column.order(descending=descending),
@@ -93,6 +134,7 @@ def history(request: SignedInRequest) -> HttpResponse:
             "selects": [form[name] for name in ("label", "modality", "state")],
             "days": [form[name] for name in ("from", "to")],
             "patient": _patient(request.user, form.cleaned_data.get("patient")),
+            "only": _only(request, filters),
             "page": page,
             "page_size": PAGE_SIZE,
             "summary": summary,

@@ -7,20 +7,21 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch
-from django.http import HttpResponse
+from django.db.models import Prefetch
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.http import SignedInRequest
-from accounts.models import Patient, User
+from accounts.models import OutgoingMail, User
 from accounts.permissions import needs
 from accounts.roles import Role
 from diagnosis import inference
-from diagnosis.models import Analysis, Image, ModelVersion, Report, Study
+from diagnosis.models import Analysis, Image, ModelVersion, Report, SecondOpinion, Study
 from diagnosis.study_summary import summarise
 from diagnosis.views import own_record
+from diagnosis.views.dashboard import dashboard
 from ml.contract import ModelError
 from portal.jobs import UNFINISHED, State
 
@@ -36,7 +37,14 @@ def _radiologist(user: User) -> dict[str, Any]:
     unfinished = analyses.filter(state__in=UNFINISHED).order_by("queued_at")
     failed = analyses.filter(state=State.FAILED)
     summaries = [summarise(study) for study in studies[:RECENT_STUDIES]]
-    counts = (unfinished.count(), failed.count())
+    asked = (
+        SecondOpinion.objects.filter(
+            asked_of=user, answered_at=None, withdrawn_at=None, analysis__in=analyses.order_by().values("pk")
+        )
+        .select_related("asked_by", "analysis__image__study__patient")
+        .order_by("asked_at")
+    )
+    counts = (unfinished.count(), failed.count(), asked.count())
     told = [*(f"{summary.study.pk}:{summary.version}" for summary in summaries), *map(str, counts)]
     return {
         "summaries": summaries,
@@ -44,20 +52,9 @@ def _radiologist(user: User) -> dict[str, Any]:
         "unfinished_count": counts[0],
         "failed": failed[:LISTED_JOBS],
         "failed_count": counts[1],
+        "asked": asked[:LISTED_JOBS],
+        "asked_count": counts[2],
         "version_seen": hashlib.sha256(";".join(told).encode()).hexdigest()[:16],
-    }
-
-
-def _administrator(user: User) -> dict[str, Any]:
-    states = dict(Analysis.objects.visible_to(user).order_by().values_list("state").annotate(Count("pk")))
-    return {
-        "patients": Patient.objects.visible_to(user).count(),
-        "studies": Study.objects.visible_to(user).count(),
-        "users": User.objects.filter(is_active=True).count(),
-        "results": Analysis.objects.visible_to(user).summary(),
-        "refused": states.get(State.REJECTED, 0),
-        "failed": states.get(State.FAILED, 0),
-        "unfinished": sum(states.get(state, 0) for state in UNFINISHED),
     }
 
 
@@ -65,7 +62,11 @@ def _it_staff(user: User) -> dict[str, Any]:
     """Figures of the machine room. No row of it names a patient."""
     now = timezone.now()
     jobs: list[dict[str, Any]] = []
-    for words, rows in (("Analyses", Analysis.objects), ("Reports", Report.objects)):
+    for words, rows in (
+        ("Analyses", Analysis.objects),
+        ("Reports", Report.objects),
+        ("E-mails", OutgoingMail.objects),
+    ):
         waiting = rows.filter(state=State.QUEUED).order_by("queued_at")
         oldest = waiting.values_list("queued_at", flat=True).first()
         jobs.append(
@@ -85,6 +86,7 @@ def _it_staff(user: User) -> dict[str, Any]:
             :LISTED_JOBS
         ],
         "failure_days": FAILURES_SINCE.days,
+        "mails": OutgoingMail.objects.unsent()[:LISTED_JOBS],
     }
 
 
@@ -98,17 +100,21 @@ def _altered(model: ModelVersion) -> list[str]:
 
 BOARDS: dict[str, tuple[str, Callable[[User], dict[str, Any]]]] = {
     Role.RADIOLOGIST: ("diagnosis/home_radiologist.html", _radiologist),
-    Role.ADMINISTRATOR: ("diagnosis/home_administrator.html", _administrator),
     Role.IT_STAFF: ("diagnosis/home_it_staff.html", _it_staff),
 }
 
 
 @needs("home", "view")
 @require_safe
-def home(request: SignedInRequest) -> HttpResponse:
-    """The board of the person's role. 204 when nothing changed since ``?seen=``, so that a link keeps its focus."""
+def home(request: SignedInRequest) -> HttpResponseBase:
+    """The board of the person's role; an administrator's is the dashboard.
+
+    204 when nothing changed since ``?seen=``, so that a link keeps its focus.
+    """
     if request.user.role == Role.PATIENT:
         return own_record.home(request)
+    if request.user.role == Role.ADMINISTRATOR:
+        return dashboard(request)
     template, collect = BOARDS[request.user.role]
     context = collect(request.user)
     if "seen" in request.GET and request.GET["seen"] == context.get("version_seen"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import structlog
@@ -72,7 +71,7 @@ def _can_be_rebased(model: ModelVersion | None) -> bool:
 def card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
     """One version: its digest, its figures, its card, and for administrators the changes they may propose."""
     model = get_object_or_404(ModelVersion.objects.select_related("chosen_by"), name=name, version=version)
-    evaluation = _evaluation(model)
+    evaluation = model_figures.evaluation_of(model)
     return render(
         request,
         "diagnosis/models_card.html",
@@ -106,15 +105,6 @@ def _card(model: ModelVersion) -> SafeString | None:
     except (ModelError, OSError):
         return None
     return model_card.rendered(text, pictures=pictures)
-
-
-def _evaluation(model: ModelVersion) -> dict[str, Any]:
-    """Every measured figure; none where the file is missing or damaged: the place of the card says why."""
-    try:
-        evaluation = json.loads(inference.evaluation_path(model.name, model.version).read_text(encoding="utf-8"))
-    except (ModelError, OSError, ValueError):
-        return {}
-    return evaluation if isinstance(evaluation, dict) else {}
 
 
 def _drift(model: ModelVersion, evaluation: dict[str, Any]) -> dict[str, Any] | None:

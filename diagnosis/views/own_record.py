@@ -1,11 +1,11 @@
-"""A patient's own pages: released reports with their letters, who looked at the record, and the archive to take along."""
+"""A patient's own pages: released reports with their letters, who looked at the record, the archive to take along."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -56,11 +56,15 @@ def _taken_back(request: SignedInRequest) -> ReportQuerySet:
 @require_safe
 @with_own_record()
 def own_report(request: SignedInRequest, *, patient: Patient, pk: Any) -> HttpResponse:
-    """One released report: the letter, the picture, the PDF. One that was taken back says so; others do not exist."""
+    """One released report: the letter, the picture, the PDF. One that was taken back says so; one that was made again
+    leads to the new version; others do not exist."""
     gone = _taken_back(request).filter(pk=pk).first()
     if gone is not None:
         return render(request, "diagnosis/own_report_gone.html", _listed(gone), status=410)
-    report = get_object_or_404(_own_reports(request), pk=pk)
+    current = Report.objects.filter(pk=pk, released_at__isnull=False).values("analysis")
+    report = get_object_or_404(_own_reports(request), analysis__in=current)
+    if report.pk != pk:
+        return redirect("own-report", pk=report.pk)
     audit.record_viewing("report.viewed", actor=request.user, target=report, patient=patient)
     context = {**_listed(report), "patient": patient, "image": report.analysis.image}
     return render(request, "diagnosis/own_report.html", context)

@@ -71,7 +71,9 @@ def test_what_was_not_given_stays_empty(anna):
     assert Patient.objects.get().phone == ""
 
 
-@pytest.mark.parametrize("text", ["Żółć 山田 🩺", " spaces ", "gAAAAAB-looks-like-one", seal("a token itself"), "x" * 40])
+@pytest.mark.parametrize(
+    "text", ["Żółć 山田 🩺", " spaces ", "gAAAAAB-looks-like-one", seal("a token itself"), "x" * 40]
+)
 def test_any_text_comes_back_as_it_was(anna, text):
     Patient.objects.filter(pk=anna.pk).update(phone=text)
 

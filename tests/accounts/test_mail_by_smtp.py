@@ -173,6 +173,16 @@ def test_a_final_refusal_fails_with_a_sentence_and_the_servers_words(letter, sin
     assert letter.state == State.SUCCEEDED
 
 
+@pytest.mark.parametrize("where", ["answers", "recipient_answers"])
+def test_what_staff_read_names_no_address(letter, sink, where):
+    """A patient's address often is a name."""
+    setattr(sink, where, ["550 5.1.1 <Rachel@Test.local>: user rachel@test.local unknown"])
+    deliver()
+    letter.refresh_from_db()
+    assert "5.1.1 <(address)>: user (address) unknown" in letter.error_detail
+    assert "rachel" not in f"{letter.error_detail} {letter.error_message} {letter.stage} {letter}".lower()
+
+
 def test_a_server_that_says_nothing_is_left_alone_for_a_while(letter, rachel, sink, settings):
     settings.EMAIL_TIMEOUT = 0.3
     second = actions.enqueue_mail(kind="result_ready", recipient=rachel.email, subject="Second", body="Text.")

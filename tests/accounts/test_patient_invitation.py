@@ -1,4 +1,4 @@
-"""A patient comes to a log-in: the clinic's sheet, the code with the date of birth, the number by e-mail, the password."""
+"""A patient comes to a log-in: the clinic's sheet, the code and date of birth, the number by e-mail, the password."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def mailed_number() -> str:
 
 
 def choose(client, number, password=NEW_PASSWORD, again=None):
-    return client.post(
-        reverse(CHOOSE), {"number": number, "password1": password, "password2": again or password}
-    )
+    return client.post(reverse(CHOOSE), {"number": number, "password1": password, "password2": again or password})
 
 
 def joined(client, code, email=EMAIL):

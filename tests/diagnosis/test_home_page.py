@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from accounts.actions import link_patient_login
 from diagnosis import actions
 from diagnosis.actions import cancel_analysis
+from tests.fixture_patients import with_log_in
 from tests.fixture_results import RESEARCH, concluded, failed, filed, succeeded
 
 
@@ -123,22 +123,24 @@ def test_it_staff_are_told_when_no_model_is_registered(client, ivan):
     assert "No model is registered" in page(client, ivan)
 
 
-def test_a_patient_without_a_released_report_is_told_whom_to_call(client, petra):
+def test_a_patient_without_a_released_report_is_told_whom_to_call(client, anna, petra):
+    with_log_in(anna, petra)
+
     html = page(client, petra)
 
     assert "No report has been released yet" in html
-    assert "call the reception" in html
+    assert "Call the reception of the breast clinic" in " ".join(html.split())
 
 
 def test_a_patient_sees_only_their_own_final_report(client, study, anna, rachel, petra):
-    link_patient_login(acting_user=None, patient=anna, user=petra)
+    with_log_in(anna, petra)
     report = concluded(succeeded(study=study, by=rachel), by=rachel)
-    assert reverse("report-file", args=[report.pk]) not in page(client, petra)
+    assert reverse("own-report", args=[report.pk]) not in page(client, petra)
 
     actions.release_report(acting_user=rachel, report=report, letter="All is well.")
 
     html = page(client, petra)
-    assert reverse("report-file", args=[report.pk]) in html
+    assert reverse("own-report", args=[report.pk]) in html
     assert "malignan" not in html
 
 

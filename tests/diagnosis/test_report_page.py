@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from accounts.actions import link_patient_login
 from accounts.models import AuditEvent
 from diagnosis import actions
 from diagnosis.models import Report
 from portal import jobs
+from tests.fixture_patients import with_log_in
 from tests.fixture_results import concluded, succeeded, with_report
 
 PDF = b"%PDF-1.7 made by a test"
@@ -64,7 +64,7 @@ def test_other_roles(client, fetch, report, who, status, request):
 
 
 def test_a_patient_reads_their_own_report_only_when_it_is_released(client, fetch, report, anna, petra, rachel):
-    link_patient_login(acting_user=None, patient=anna, user=petra)
+    with_log_in(anna, petra)
     client.force_login(petra)
     assert client.get(reverse("report-file", args=[report.pk])).status_code == 404
 

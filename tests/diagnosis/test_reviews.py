@@ -209,6 +209,7 @@ def test_a_colleague_is_asked_answers_and_advises(client, analysis, rachel, robe
     concluded(analysis, by=rachel)
 
     client.force_login(robert)
+    assert "You are asked" in client.get(reverse("home")).content.decode()
     assert "you are asked" in page(client, analysis)
     client.post(
         reverse("second-opinion-answer", args=[opinion.pk]),
@@ -220,6 +221,7 @@ def test_a_colleague_is_asked_answers_and_advises(client, analysis, rachel, robe
     assert Notification.objects.filter(user=rachel, kind="second_opinion_given").exists()
     # It advises: the conclusion of who is responsible stands.
     assert analysis.own_conclusions().first().birads == "2"
+    assert "You are asked" not in client.get(reverse("home")).content.decode()
 
 
 def test_only_who_was_asked_answers_and_only_once(analysis, rachel, robert):

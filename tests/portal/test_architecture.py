@@ -154,6 +154,7 @@ WRITERS = {
     "accounts/actions/mail.py",
     "accounts/actions/field_keys.py",
     "accounts/actions/erasure.py",
+    "accounts/actions/merging.py",
     "diagnosis/actions/privacy.py",
     "diagnosis/actions/erasure.py",
     "diagnosis/actions/transfers.py",

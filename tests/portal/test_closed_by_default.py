@@ -25,6 +25,13 @@ OPEN = {
     "account_reset_password_done": "the way back in",
     "account_reset_password_from_key": "the way back in",
     "account_reset_password_from_key_done": "the way back in",
+    "mfa_authenticate": "the second step of the way in",
+    "mfa_login_webauthn": "the way in with a passkey",
+    "openid_connect_login": "leads to the hospital's single sign-on",
+    "openid_connect_callback": "the way back from there",
+    "join": "a patient with the code of an invitation and the date of birth",
+    "join-address": "the next step of it",
+    "join-password": "the last step of it",
     "api-tokens": "the way in for programs",
     "admin:login": "the way in to the admin site",
 }

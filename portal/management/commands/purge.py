@@ -65,7 +65,9 @@ class Command(BaseCommand):
             return
         erasure = actions.erase_patient(acting_user=None, patient=record, reason=reason)
         self._counts(retention.Purged(counts=erasure.counts))
-        left = [] if erasure.finished_at else ["A file or the database is in use; the worker or the next purge finishes."]
+        left = (
+            [] if erasure.finished_at else ["A file or the database is in use; the worker or the next purge finishes."]
+        )
         self._finish(left)
 
     def _counts(self, found: retention.Purged) -> None:

@@ -1,0 +1,204 @@
+"""What the classes of the admin site have in common: the permission table decides, actions write, nobody deletes."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.html import format_html
+
+from accounts.permissions import may
+from portal.jobs import State
+
+ADDRESS = re.compile(r"[^\s@<>\"'(){}\[\],;:]+@[^\s@<>\"'(){}\[\],;:]+")
+
+
+@dataclass(frozen=True, slots=True)
+class RowName:
+    """What the admin site shows as the name of a row, instead of ``str(row)``, which may be a result or a person."""
+
+    pk: Any
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Asks ``accounts.roles`` for everything. The admin site takes no class that is not one of these.
+
+    Attributes:
+        target: the object of the table that these rows are.
+    """
+
+    target: ClassVar[str]
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, self.target, "view")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, self.target, "view")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    # The admin site's own history would hold names and values beside the ledger, which has it all.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        return None
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        raise Http404
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        raise PermissionDenied("This is only shown here.")
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        raise PermissionDenied("Nothing is deleted here.")
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        raise PermissionDenied("Nothing is deleted here.")
+
+
+class ShownAdmin(TableAdmin):
+    """Rows that are shown and not changed, by the columns named here and no others.
+
+    Attributes:
+        columns: what is read of the table; everything else stays in the database.
+        fields: what the page of one row shows.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+    actions_selection_counter = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).only(*self.columns)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        words = f"{self.opts.verbose_name} {str(object_id)[:8]}"
+        named = {"original": RowName(pk=object_id, words=words), "subtitle": words}
+        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **named})
+
+
+class JobAdmin(ShownAdmin):
+    """Background work as a technical row: state, attempts, times, code and detail of a failure. No patient, no result."""
+
+    target = "job"
+    columns = (
+        *("id", "state", "stage", "attempts", "queued_at", "started_at", "finished_at", "lease_until"),
+        *("error_code", "error_detail"),
+    )
+    list_display = ("short_id", "state_words", "attempts", "queued_at", "started_at", "finished_at", "error_code")
+    list_display_links = ("short_id",)
+    list_filter = ("state", "error_code")
+    ordering = ("-queued_at",)
+    search_fields = ("id",)
+    search_help_text = "The whole number of a row"
+    fields: Any = (
+        *("id", "state_words", "stage", "attempts", "queued_at", "started_at", "finished_at", "lease_until"),
+        *("error_code", "detail"),
+    )
+    actions = ("retry", "cancel")
+
+    @admin.display(description="row")
+    def short_id(self, row: Any) -> str:
+        return str(row.pk)[:8]
+
+    @admin.display(description="state", ordering="state")
+    def state_words(self, row: Any) -> str:
+        words = State(row.state).label
+        return format_html('<span class="job-state job-{}">{}</span>', row.state, words)
+
+    @admin.display(description="error detail")
+    def detail(self, row: Any) -> str:
+        return format_html('<pre class="job-detail">{}</pre>', row.error_detail) if row.error_detail else "-"
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        """By the number of a row alone."""
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(pk=uuid.UUID(search_term.strip())), False
+        except ValueError:
+            return queryset.none(), False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, self.target, "retry")
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, self.target, "cancel")
+
+    @admin.action(description="Try again", permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.each(request, queryset, self.retry_one, "in the queue again")
+
+    @admin.action(description="Cancel", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.each(request, queryset, self.cancel_one, "cancelled")
+
+    def retry_one(self, request: HttpRequest, row: Any) -> None:
+        """Put one row in the queue again, by its action.
+
+        Raises:
+            RuleBroken: when its state does not allow it; the message says so.
+        """
+        raise NotImplementedError
+
+    def cancel_one(self, request: HttpRequest, row: Any) -> None:
+        raise NotImplementedError
+
+    def each(self, request: HttpRequest, queryset: QuerySet[Any], act: Any, words: str) -> None:
+        """Do it to each of the chosen rows, one transaction a row, and say what came of it."""
+        done, refused = 0, {}
+        for pk in list(queryset.values_list("pk", flat=True)):
+            try:
+                act(request, self.model._default_manager.get(pk=pk))
+            except (RuleBroken, ValidationError, PermissionDenied) as rule:
+                refused[str(pk)[:8]] = str(rule)
+            else:
+                done += 1
+        if done:
+            self.message_user(request, f"{done} {'row is' if done == 1 else 'rows are'} {words}.", messages.SUCCESS)
+        for number, sentence in refused.items():
+            self.message_user(request, f"{number}: {sentence}", messages.WARNING)
+
+
+class RuleBroken(Exception):
+    """The row's state does not allow what was asked; the message is for the person."""
+
+
+def masked(address: str) -> str:
+    """An e-mail address of which only the first letter and the house are left: ``p…@clinic.example``."""
+    name, _, house = address.rpartition("@")
+    return f"{name[:1]}…@{house}"
+
+
+def masked_text(text: str) -> str:
+    """Text with every e-mail address in it masked."""
+    return ADDRESS.sub(lambda found: masked(found[0]), text)

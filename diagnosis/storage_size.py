@@ -1,0 +1,67 @@
+"""How much is stored: bytes of images and reports, of the database, and what is free on the disk."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
+
+from diagnosis.models import Image, Report
+
+KEY = "diagnosis.storage_size"
+KEPT_SECONDS = 10 * 60
+"""The bytes of files are added up again after this; the page says when that was."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSize:
+    """Bytes, and since when the first two are known.
+
+    Attributes:
+        images: as they were uploaded; the copies that are shown and analysed take about the same again.
+        reports: PDF files.
+        database: of the database itself; ``None`` where it does not say.
+        free, total: of the disk that holds the files.
+    """
+
+    images: int
+    reports: int
+    at: datetime
+    database: int | None
+    free: int
+    total: int
+
+
+def measured() -> StorageSize:
+    """Measure, or take the sum of the files from the last ten minutes."""
+    kept = cache.get(KEY)
+    if kept is None:
+        kept = (
+            Image.objects.order_by().aggregate(bytes=Sum("byte_size"))["bytes"] or 0,
+            Report.objects.order_by().aggregate(bytes=Sum("byte_size"))["bytes"] or 0,
+            timezone.now(),
+        )
+        cache.set(KEY, kept, KEPT_SECONDS)
+    images, reports, at = kept
+    folder = settings.MEDIA_ROOT if Path(settings.MEDIA_ROOT).exists() else settings.DATA_DIR
+    disk = shutil.disk_usage(folder)
+    return StorageSize(images=images, reports=reports, at=at, database=_database(), free=disk.free, total=disk.total)
+
+
+def _database() -> int | None:
+    if connection.vendor == "sqlite":
+        file = Path(connection.settings_dict["NAME"])
+        parts = [file, file.with_name(f"{file.name}-wal")]
+        return sum(part.stat().st_size for part in parts if part.is_file()) or None
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_database_size(current_database())")
+            return int(cursor.fetchone()[0])
+    return None

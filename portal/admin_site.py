@@ -1,0 +1,58 @@
+"""Django's admin site for IT and administrators: people, teams, jobs, models, settings, mail. No patient is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from allauth.account.decorators import secure_admin_login
+from django.conf import settings
+from django.contrib.admin import AdminSite, ModelAdmin
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from accounts.admin_rows import TableAdmin
+from accounts.permissions import may
+from portal.effective_settings import effective_settings
+
+
+class SenolensAdminSite(AdminSite):
+    """One sign-in page and one password page, with their limits and their ledger, instead of the admin site's own."""
+
+    site_header = site_title = settings.SITE_NAME
+    index_title = "Administration"
+    enable_nav_sidebar = False
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.disable_action("delete_selected")
+
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Take only classes that ask the permission table: what libraries register for themselves is left out."""
+        if admin_class is not None and issubclass(admin_class, TableAdmin):
+            super().register(model_or_iterable, admin_class, **options)
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, "operations", "view")
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return secure_admin_login(super().login)(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return redirect("account_change_password")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [path("settings/", self.admin_view(self.settings_view), name="settings"), *super().get_urls()]
+
+    def settings_view(self, request: HttpRequest) -> HttpResponse:
+        """The settings as they are in effect, without secrets."""
+        context = {**self.each_context(request), "title": "Settings in effect", "groups": effective_settings()}
+        return TemplateResponse(request, "admin/settings.html", context)
