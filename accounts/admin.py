@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import ShowFacets
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet, Value
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -29,10 +29,8 @@ class ChangedByActionAdmin(TableAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except ValidationError as refusal:
             sentences = refusal.messages
-        except (PermissionError, PermissionDenied) as rule:
-            if request.method != "POST":
-                raise
-            sentences = [str(rule) or "Your role does not allow this."]
+        except PermissionError as rule:
+            sentences = [str(rule)]
         for sentence in sentences:
             self.message_user(request, f"{sentence} Nothing was saved.", messages.ERROR)
         return redirect(request.path)
@@ -103,9 +101,7 @@ class TeamAdmin(ChangedByActionAdmin):
     def save_model(self, request: HttpRequest, obj: Team, form: ModelForm, change: bool) -> None:
         acting_user = User.objects.get(pk=request.user.pk)
         if change:
-            actions.update_team(
-                acting_user=acting_user, team=Team.objects.get(pk=obj.pk), **self.changes_in(form)
-            )
+            actions.update_team(acting_user=acting_user, team=Team.objects.get(pk=obj.pk), **self.changes_in(form))
         else:
             team = actions.create_team(acting_user=acting_user, name=form.cleaned_data["name"])
             obj.pk = team.pk

@@ -57,6 +57,11 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        """Only the filters that are offered: whether a list is empty would tell what is in any other column."""
+        offered = {one[0] if isinstance(one, tuple) else one for one in self.list_filter}
+        return any(lookup == name or lookup.startswith(f"{name}__") for name in offered)
+
     # The admin site's own history would hold names and values beside the ledger, which has it all.
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -97,6 +102,16 @@ class ShownAdmin(TableAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
+
+    @admin.display(description=format_html('<input type="checkbox" id="action-toggle">'))
+    def action_checkbox(self, obj: Any) -> str:
+        """Django names the row by ``str(obj)``, which is the result of an analysis."""
+        label = f"Choose {self.opts.verbose_name} {str(obj.pk)[:8]}"
+        return format_html(
+            '<input type="checkbox" name="_selected_action" value="{}" class="action-select" aria-label="{}">',
+            obj.pk,
+            label,
+        )
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None

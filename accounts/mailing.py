@@ -26,9 +26,10 @@ LONGEST_DELAY = timedelta(hours=2)
 GIVE_UP_AFTER = timedelta(days=3)
 """RFC 5321 4.5.4.1 says four to five days between servers; the links of an account are dead after three
 (``settings.PASSWORD_RESET_TIMEOUT``)."""
-SERVER_PAUSE_SECONDS = 30.0
-"""After the server was out of reach this process tries no mail for this long: a hundred mails that wait for a dead
-server must not keep the analyses waiting, ten seconds each."""
+SHORTEST_PAUSE_SECONDS = 2.0
+PAUSE_FACTOR = 3.0
+"""After the server was out of reach this process tries no mail for three times as long as it waited in vain: a hundred
+mails to a silent server, ten seconds each, take at most a quarter of the time that analyses need."""
 
 
 class TryLater(Exception):
@@ -52,10 +53,14 @@ class _Server:
     reason: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, reason: str) -> None:
+    def note_silence(self, reason: str, *, waited: float) -> None:
         with self.lock:
-            self.silent_until = monotonic() + SERVER_PAUSE_SECONDS if reason else 0.0
+            self.silent_until = monotonic() + max(SHORTEST_PAUSE_SECONDS, PAUSE_FACTOR * waited)
             self.reason = reason
+
+    def note_answer(self) -> None:
+        with self.lock:
+            self.silent_until = 0.0
 
 
 server = _Server()
@@ -105,23 +110,25 @@ def hand_over(mail: OutgoingMail) -> None:
             "The mail server could not be reached a moment ago.", code="server_unreachable", detail=server.reason
         )
     message = compose(mail)
-    with _sorted_answers():
+    with _sorted_answers(since=monotonic()):
         message.send()
-    server.note("")
+    server.note_answer()
 
 
 @contextmanager
-def _sorted_answers() -> Iterator[None]:
+def _sorted_answers(*, since: float) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPAuthenticationError as error:
         # The server's answer is 5xx, but it is the site's sign-in that it refuses, not this mail.
-        _unreachable("The mail server does not accept this site's sign-in. Check EMAIL_URL.", "server_sign_in", error)
+        _unreachable(
+            "The mail server does not accept this site's sign-in. Check EMAIL_URL.", "server_sign_in", error, since
+        )
     except smtplib.SMTPRecipientsRefused as error:
         answers = list(error.recipients.values())
         _answered(answers[0][0] if answers else 550, _words(error), error)
     except smtplib.SMTPConnectError as error:
-        _unreachable("The mail server is not ready.", "server_unreachable", error)
+        _unreachable("The mail server is not ready.", "server_unreachable", error, since)
     except smtplib.SMTPResponseException as error:
         _answered(error.smtp_code, _words(error), error)
     except smtplib.SMTPNotSupportedError as error:
@@ -131,11 +138,11 @@ def _sorted_answers() -> Iterator[None]:
             detail=_words(error),
         ) from error
     except (SoftTimeLimitExceeded, TimeoutError) as error:
-        _unreachable("The mail server did not answer in time.", "server_silent", error)
+        _unreachable("The mail server did not answer in time.", "server_silent", error, since)
     except (smtplib.SMTPServerDisconnected, OSError) as error:
         if isinstance(error.__context__, TimeoutError):  # smtplib tells a silence in a dialogue as a lost connection
-            _unreachable("The mail server did not answer in time.", "server_silent", error)
-        _unreachable("The mail server could not be reached.", "server_unreachable", error)
+            _unreachable("The mail server did not answer in time.", "server_silent", error, since)
+        _unreachable("The mail server could not be reached.", "server_unreachable", error, since)
 
 
 def _answered(code: int, words: str, error: Exception) -> NoReturn:
@@ -148,8 +155,8 @@ def _answered(code: int, words: str, error: Exception) -> NoReturn:
     ) from error
 
 
-def _unreachable(message: str, code: str, error: BaseException) -> NoReturn:
-    server.note(_words(error))
+def _unreachable(message: str, code: str, error: BaseException, since: float) -> NoReturn:
+    server.note_silence(_words(error), waited=monotonic() - since)
     raise TryLater(message, code=code, detail=_words(error)) from error
 
 

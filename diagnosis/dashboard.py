@@ -139,7 +139,7 @@ def tiles(user: User, span: Span) -> list[Tile]:
     released = Report.objects.visible_to(user).filter(released_at__gte=span.since, withdrawn_at=None).order_by()
     first = span.first_day.isoformat()
     return [
-        Tile("Patients", patients.count(), reverse("patient-list"), note=f"{new_patients} new"),
+        Tile("Patients", patients.count(), reverse("patient-list"), note=f"{new_patients:,} new"),
         Tile("Studies", new_studies, f"{reverse('study-list')}?{urlencode({'from': first})}", note="begun"),
         Tile(
             "Reports released",

@@ -109,5 +109,6 @@ def draft(report: Report) -> str:
 def whom_to_call() -> str:
     """The sentence that every page for patients ends with."""
     if settings.SITE_PHONE:
-        return f"Call {settings.SITE_CONTACT}: {settings.SITE_PHONE}."
+        unbroken = settings.SITE_PHONE.replace(" ", "\N{NO-BREAK SPACE}")
+        return f"Call {settings.SITE_CONTACT}: {unbroken}."
     return f"Please ask {settings.SITE_CONTACT}."

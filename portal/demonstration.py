@@ -48,6 +48,37 @@ PEOPLE = (
     Person("patient@demo.local", Role.PATIENT, "Zofia", "Żółć"),
 )
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What the patient's log-in finds: a control examination with a signed and released report, and what else is there."""
+
+    accession_number: str
+    question: str
+    scan: Scan
+    label: str
+    birads: str
+    conclusion: str
+    question_to_clinic: str
+    answer: str
+    appointment_in_days: int
+    place: str
+    purpose: str
+
+
+RELEASED = Released(
+    accession_number="DEMO-0001-US2",
+    question="Control of a known simple cyst, right.",
+    scan=Scan("cyst", 121, "R"),
+    label="benign",
+    birads="2",
+    conclusion="Simple cyst, right, unchanged. No suspicious finding on this side.",
+    question_to_clinic="Good morning, may I go swimming before the next examination?",
+    answer="Good morning. Yes, you may. Please use no cream on the day itself.",
+    appointment_in_days=9,
+    place="Breast clinic, building B, second floor",
+    purpose="Ultrasound of both breasts",
+)
+
 PATIENT_OF_LOGIN = {"patient@demo.local": "DEMO-0001"}
 """Which record the patient's log-in belongs to."""
 

@@ -106,9 +106,17 @@ GROUPS: tuple[tuple[str, tuple[Line, ...]], ...] = (
             ),
             ("API_TOKEN_HOURS", "API tokens hold", lambda: f"{settings.API_TOKEN_HOURS} hours"),
             ("", "Links of invitations hold", lambda: f"{settings.PASSWORD_RESET_TIMEOUT // 3600} hours"),
-            ("OIDC_URL", "Single sign-on", lambda: _without_credentials(settings.OIDC_URL) if settings.OIDC_URL else ""),
+            (
+                "OIDC_URL",
+                "Single sign-on",
+                lambda: _without_credentials(settings.OIDC_URL) if settings.OIDC_URL else "",
+            ),
             ("", "Cookies only over HTTPS", lambda: settings.SESSION_COOKIE_SECURE),
-            ("", "HSTS", lambda: f"{settings.SECURE_HSTS_SECONDS // 86400} days" if settings.SECURE_HSTS_SECONDS else ""),
+            (
+                "",
+                "HSTS",
+                lambda: f"{settings.SECURE_HSTS_SECONDS // 86400} days" if settings.SECURE_HSTS_SECONDS else "",
+            ),
         ),
     ),
     (

@@ -22,7 +22,7 @@ TAKEN = "250 Message accepted for delivery"
 
 def deliver() -> list[OutgoingMail]:
     """Do what a worker does with every mail that waits; return them as they are afterwards."""
-    mailing.server.note("")
+    mailing.server.note_answer()
     waiting = list(OutgoingMail.objects.filter(state=State.QUEUED).order_by("created_at"))
     for mail in waiting:
         work_now(tasks.send_mail, mail.pk)

@@ -105,9 +105,7 @@ def _send_link(*, acting_user: User, user: User) -> None:
     user.invited_at = timezone.now()
     user.save(update_fields=["password", "invited_at"])
     key = default_token_generator.make_token(user)
-    path = reverse(
-        "account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": key}
-    )
+    path = reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": key})
     context = {
         "person": user,
         "site_name": settings.SITE_NAME,

@@ -113,12 +113,13 @@ def matching(given: dict[str, Any]) -> QuerySet[AuditEvent]:
     if "from" in given:
         rows = rows.filter(at__gte=_midnight(given["from"]))
     if "to" in given:
-        rows = rows.filter(at__lt=_midnight(given["to"] + timedelta(days=1)))
+        rows = rows.filter(at__lt=_midnight(given["to"], after=1))
     return rows
 
 
-def _midnight(day: date) -> datetime:
-    within = min(max(day, FIRST_DAY), LAST_DAY)
+def _midnight(day: date, *, after: int = 0) -> datetime:
+    """The beginning of a day of the site's, or of one some days after it."""
+    within = min(max(day, FIRST_DAY), LAST_DAY) + timedelta(days=after)
     return timezone.make_aware(datetime.combine(within, time.min))
 
 

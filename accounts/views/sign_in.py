@@ -34,6 +34,8 @@ class SignInView(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
+        if not get_adapter(self.request).is_safe_url(context.get("redirect_field_value") or ""):
+            context["redirect_field_value"] = None
         context["provider_name"] = settings.OIDC_NAME if settings.OIDC_URL else ""
         if settings.DEMO:
             context["demo_people"] = User.objects.filter(email__endswith="@demo.local", is_active=True).order_by("pk")

@@ -20,6 +20,7 @@ from diagnosis.intake import IntakeRejected, Limits, Received, Upload, compare_i
 from diagnosis.models import Analysis, Image, Study, View
 from diagnosis.upload_limits import require_clean
 from portal import jobs
+
 LONGEST_SUFFIX = 5
 """Characters of the end of a file name that the ledger keeps."""
 

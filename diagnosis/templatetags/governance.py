@@ -35,9 +35,9 @@ def in_short(proportion: Proportion) -> str:
 
 
 @register.filter
-def charted(proportion: Proportion | None) -> str:
-    """The share as a number for a chart; nothing, a gap in its line, where there are too few cases."""
-    return f"{proportion.share:.4f}" if proportion is not None and proportion.is_enough else ""
+def charted(proportion: Proportion | str) -> str:
+    """The share as a number for a chart; nothing, a gap in its line, where there are too few cases or none."""
+    return f"{proportion.share:.4f}" if isinstance(proportion, Proportion) and proportion.is_enough else ""
 
 
 @register.filter

@@ -49,7 +49,7 @@ def as_percent(share: float) -> str:
 
 @register.filter
 def duration(span: timedelta | None) -> str:
-    """``0.8 s``, ``41 s``, ``3 min 5 s``; nothing for ``None``."""
+    """``0.8 s``, ``41 s``, ``3 min 5 s``, ``9 h 2 min``, ``4 days``; nothing for ``None``."""
     if span is None:
         return ""
     seconds = max(span.total_seconds(), 0.0)
@@ -60,6 +60,8 @@ def duration(span: timedelta | None) -> str:
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
+    if minutes >= 48 * 60:
+        return f"{minutes // (24 * 60)} days"
     return f"{minutes // 60} h {minutes % 60} min"
 
 

@@ -30,9 +30,7 @@ def _models() -> list[dict[str, Any]]:
         {
             "model": model,
             "words": modality.label,
-            "measured": model_figures.measured(
-                model_figures.evaluation_of(model), shown=model_figures.SHOWN_ON_DASHBOARD
-            ),
+            "measured": measured(evaluation_of(model), shown=SHOWN_ON_DASHBOARD),
             "truth": outcomes.of_model(model),
         }
         for modality in Modality

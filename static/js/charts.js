@@ -104,7 +104,7 @@
           backgroundColor: ink,
           borderWidth: isReference ? 1.5 : 2,
           borderDash: isReference ? [4, 4] : DASHES[place % DASHES.length],
-          pointStyle: isReference ? false : MARKS[place % MARKS.length],
+          pointStyle: isReference ? "line" : MARKS[place % MARKS.length],
           pointRadius: isReference ? 0 : rows.length > 40 ? 2 : 3.5,
           spanGaps: isReference,
           tension: 0,
@@ -119,12 +119,11 @@
     const ticks = { color: soft, precision: isPercent ? undefined : 0, maxRotation: 0, autoSkipPadding: 12 };
     const asPercent = (number) => `${Math.round(number * 100)} %`;
     const figures = isPercent ? { ...ticks, callback: asPercent } : ticks;
-    const labels = { color: text, usePointStyle: kind === "line", boxWidth: 14, padding: 14 };
+    const labels = { color: text, usePointStyle: kind === "line", boxWidth: 14, boxHeight: 8, padding: 14 };
     const shared = {
       animation: false,
       responsive: true,
       maintainAspectRatio: false,
-      font: { family: window.getComputedStyle(document.body).fontFamily },
       plugins: {
         legend: { display: kind === "pie" || seriesCount > 1, position: "bottom", labels },
         tooltip: {
@@ -165,6 +164,7 @@
   }
 
   function drawAll() {
+    window.Chart.defaults.font.family = window.getComputedStyle(document.body).fontFamily;
     while (drawn.length) {
       drawn.pop().destroy();
     }

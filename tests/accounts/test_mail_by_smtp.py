@@ -24,11 +24,11 @@ def sink(settings):
     """A mail server that the settings name and that is running."""
     sink = Sink()
     sink.configure(settings)
-    mailing.server.note("")
+    mailing.server.note_answer()
     sink.start()
     yield sink
     sink.stop()
-    mailing.server.note("")
+    mailing.server.note_answer()
 
 
 @pytest.fixture

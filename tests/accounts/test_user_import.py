@@ -256,7 +256,10 @@ UNREADABLE = {
     "an open quotation mark": (b'email,role\n"lena@test.local,radiologist\n', "A quotation mark that is opened"),
     "one endless cell": (b"email,role\n" + b"a" * 300_000 + b",radiologist\n", "cannot be read"),
     "100,000 short lines": (b"email,role\n" + b"a@b.c,x\n" * 100_000, "100,000 rows; 500 people"),
-    "100,000 long lines": (b"email,role\n" + b"lena.locum@hospital.example,radiologist\n" * 100_000, "larger than 1 MB"),
+    "100,000 long lines": (
+        b"email,role\n" + b"lena.locum@hospital.example,radiologist\n" * 100_000,
+        "larger than 1 MB",
+    ),
 }
 
 

@@ -174,5 +174,6 @@ def test_a_whole_study_names_nobody_and_says_no_result(study, anna, rachel, rosa
         html = "".join(one.content for one in message.alternatives)
         said.append(f"{message.subject} {message.body} {html} {message.extra_headers}")
     said += [f"{row.subject} {row.body} {row.error_detail}" for row in OutgoingMail.objects.all()]
-    clinical_words = r"anna|żółć|mrn-?001|1970|petra|malignan|benign|normal\b|carcinoma|cyst|bi-?rads|suspicio|cancer|probabilit|score"
-    assert [line for line in said if re.search(clinical_words, line, re.IGNORECASE)] == []
+    of_her = r"anna|żółć|mrn-?001|1970|petra"
+    of_the_result = r"malignan|benign|normal\b|carcinoma|cyst|bi-?rads|suspicio|cancer|probabilit|score"
+    assert [line for line in said if re.search(f"{of_her}|{of_the_result}", line, re.IGNORECASE)] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from portal.demonstration import RELEASED
 from tests.end_to_end.browser import Visitor
 from tests.end_to_end.demonstration_site import ADMINISTRATOR, IT_STAFF, PATIENT, RADIOLOGIST
 
@@ -17,7 +18,8 @@ class Screen:
 
     Attributes:
         name: of its screenshots.
-        path: its address; ``{patient}``, ``{study}``, ``{result}``, ``{normal}`` and ``{code}`` stand for the case.
+        path: its address; ``{patient}``, ``{study}``, ``{result}``, ``{normal}`` and ``{code}`` stand for the case,
+            ``{letter}`` for what is released of it.
         small: keep screenshots of a telephone too.
         refused: the status that this page answers with, where it is not 200.
     """
@@ -32,6 +34,7 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
     "": (
         Screen("sign-in", "/account/login/", small=True),
         Screen("password-forgotten", "/account/password/reset/"),
+        Screen("join", "/join/", small=True),
         Screen("verify", "/verify/{code}/", small=True),
         Screen("verify-unknown", "/verify/unknown-code/", refused=404),
     ),
@@ -66,7 +69,14 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("operations", "/", small=True),
         Screen("operations-users", "/users/"),
     ),
-    PATIENT: (Screen("patient-home", "/", small=True),),
+    PATIENT: (
+        Screen("patient-home", "/", small=True),
+        Screen("patient-letter", "{letter}", small=True),
+        Screen("patient-messages", "/own/messages/"),
+        Screen("patient-appointments", "/own/appointments/"),
+        Screen("patient-accesses", "/own/accesses/"),
+        Screen("patient-consents", "/own/consents/"),
+    ),
 }
 
 
@@ -88,6 +98,11 @@ def addresses(radiologist: Visitor) -> dict[str, str]:
     radiologist.go(found["result"])
     verify = page.get_by_role("link", name="Check that it is genuine").get_attribute("href") or ""
     found["code"] = verify.strip("/").rsplit("/", 1)[1]
+    # The patient's page of the report that the demonstration has released.
+    radiologist.go(f"/history/?q={RELEASED.accession_number}")
+    follow("released", "#history-results tbody a[href^='/analyses/']")
+    report = page.get_by_role("link", name="Open the report").get_attribute("href") or ""
+    found["letter"] = report.replace("/reports/", "/own/reports/").replace(".pdf", "/")
     radiologist.go("/models/")
     found["card"] = page.locator(".list-panel tbody a").first.get_attribute("href") or ""
     return found

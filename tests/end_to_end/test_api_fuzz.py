@@ -1,6 +1,6 @@
 """Hostile and odd requests, made from the OpenAPI description, for each role: no 500, nothing undocumented or leaked.
 
-Schemathesis (Hatfield-Dodds and Dygalo, ICSE 2022) generates them; every response passes all of its checks but one: that
+Schemathesis (Hatfield-Dodds and Dygalo, ICSE 2022) generates them; every response passes all its checks but one: that
 what fits the description is always accepted, since a description cannot say that a patient has to exist.
 """
 

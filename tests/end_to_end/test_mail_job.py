@@ -53,15 +53,17 @@ def queue(site: Site, *subjects: str) -> None:
         "--command",
         "from accounts import actions\n"
         f"for subject in {subjects!r}:\n"
-        "    actions.enqueue_mail(kind='result_ready', recipient='rachel@test.local', subject=subject, body='Sign in.')",
+        "    actions.enqueue_mail(\n"
+        "        kind='result_ready', recipient='rachel@test.local', subject=subject, body='Sign in.')",
     )
     assert made.returncode == 0, made.stderr
 
 
 def mail(site: Site, subject: str) -> tuple[str, int, str, str]:
     """State, attempts, code and sentence."""
-    columns = "state, attempts, error_code, error_message"
-    (row,) = site.rows(f"SELECT {columns} FROM accounts_outgoingmail WHERE subject = ?", [subject])
+    (row,) = site.rows(
+        "SELECT state, attempts, error_code, error_message FROM accounts_outgoingmail WHERE subject = ?", [subject]
+    )
     return row
 
 

@@ -105,12 +105,13 @@ def test_it_staff_who_know_an_address_learn_nothing_from_it(arrive) -> None:
         assert not any(word in answer.text() for word in PATIENT_WORDS)
 
 
-def test_a_patient_is_told_in_plain_words_that_nothing_is_released_yet(arrive) -> None:
-    """Their images are analysed, and still no score reaches them before a doctor has signed."""
+def test_a_patient_sees_what_was_released_and_no_score_of_what_was_not(arrive) -> None:
+    """Three of their images are analysed; a doctor has signed one report."""
     zofia = arrive(PATIENT)
     expect(zofia.page.locator("h1")).to_have_text("Your reports")
-    expect(zofia.page.get_by_text("No report has been released yet")).to_be_visible()
+    expect(zofia.page.get_by_role("link", name="Read the letter")).to_have_count(1)
     words = zofia.page.locator("main").inner_text().lower()
     for scored in ("malignant", "benign", "suspicion", "confidence", "probability"):
         assert scored not in words
-    assert zofia.page.locator(".site-entries a").all_inner_texts() == ["Home"]
+    entries = ["Home", "Messages", "Appointments", "Who looked", "Consent and data"]
+    assert zofia.page.locator(".site-entries a").all_inner_texts() == entries

@@ -12,7 +12,7 @@ from accounts import actions as people
 from accounts.models import Patient, User
 from diagnosis import actions, phantom
 from diagnosis.models import Study
-from portal import demonstration
+from portal import demonstration, demonstration_patient
 
 
 class Command(BaseCommand):
@@ -31,12 +31,19 @@ class Command(BaseCommand):
             patient = Patient.objects.get(mrn=mrn)
             if patient.user is None:
                 people.link_patient_login(acting_user=None, patient=patient, user=User.objects.get(email=email))
+            self._own_record(patient, radiologist=radiologist)
         self.stdout.write(
             f"Demonstration hospital: {len(demonstration.PEOPLE)} log-ins, "
             f"{len(demonstration.CASES)} synthetic patients, {images} new images queued for analysis."
         )
         for person in demonstration.PEOPLE:
             self.stdout.write(f"  {person.role.label:<14} {person.email:<24} {settings.DEMO_PASSWORD}")
+
+    def _own_record(self, patient: Patient, *, radiologist: User) -> None:
+        """What the patient finds after signing in."""
+        administrator = User.objects.get(email=demonstration.PEOPLE[1].email)
+        if not demonstration_patient.fill(patient=patient, radiologist=radiologist, administrator=administrator):
+            self.stderr.write("The patient's report could not be made: no model judged the image. All else is there.")
 
     def _log_in(self, person: demonstration.Person) -> None:
         if User.objects.filter(email=person.email).exists():

@@ -1,0 +1,135 @@
+"""No page, file or endpoint about people opens without a row: each view tells by itself, or the middleware does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.middleware import WATCHED
+from accounts.models import AuditEvent
+from accounts.permissions import may
+from accounts.roles import TABLE
+from tests.fixture_results import lesion, succeeded, with_report
+
+pytestmark = pytest.mark.django_db
+
+NOT_ABOUT_PEOPLE = {
+    "own_account",
+    "notification",
+    "token",
+    "api_schema",
+    "role_table",
+    "team",
+    "model",
+    "dashboard",
+    "ledger",
+    "ledger_metadata",
+    "job",
+    "mail",
+    "operations",
+    "settings",
+}
+"""Objects of the permission table whose pages show no person's record."""
+
+
+def test_every_object_of_the_table_is_watched_or_shows_no_record():
+    assert set(TABLE) - WATCHED - NOT_ABOUT_PEOPLE == set()
+    assert WATCHED <= set(TABLE)
+
+
+@pytest.fixture
+def keys(rachel, anna, study):
+    """What the names in an address stand for."""
+    analysis = succeeded(study=study, by=rachel, found=lesion())
+    report = with_report(analysis)
+    return {"patients": anna.pk, "studies": study.pk, "analyses": analysis.pk, "images": analysis.image_id} | {
+        "reports": getattr(report, "pk", None) or analysis.reports.get().pk
+    }
+
+
+def patterns(entries, prefix=""):
+    for entry in entries:
+        text = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from patterns(entry.url_patterns, text)
+        elif isinstance(entry, URLPattern):
+            yield text, entry.callback
+
+
+def watched_routes():
+    for route, view in patterns(get_resolver().url_patterns):
+        needed = getattr(view, "required_permission", None)
+        cls = getattr(view, "view_class", None) or getattr(view, "cls", None)
+        needed = needed or getattr(cls, "required_permissions", {}).get("GET")
+        if needed and needed[0] in WATCHED:
+            yield pytest.param(route, needed, id=route)
+
+
+ROUTES = list(watched_routes())
+
+
+def test_the_walk_finds_the_addresses_it_should():
+    found = {route.values[0] for route in ROUTES}
+    assert {"patients/", "patients/<uuid:pk>/", "history/", "api/v1/patients/", "api/v1/studies/<uuid:pk>/"} <= found
+
+
+@pytest.mark.parametrize(("route", "needed"), ROUTES)
+def test_whoever_is_shown_something_is_in_the_ledger(client, rachel, adam, petra, keys, route, needed):
+    noun = next((part for part in route.split("/") if part in keys), None)
+    address = "/" + re.sub(r"<uuid:\w+>", str(keys.get(noun, "")), route)
+    if "<" in address or "//" in address:
+        pytest.skip("the address of something that this test does not have")
+    shown = 0
+    for person in (rachel, adam, petra):
+        if not may(person, *needed):
+            continue
+        client.force_login(person)
+        before = AuditEvent.objects.latest("pk").pk
+        answer = client.get(address)
+        answer.close()
+        if answer.status_code != 200:
+            continue
+        shown += 1
+        told = AuditEvent.objects.filter(pk__gt=before, actor=person)
+        assert told.exists(), f"{address} showed {person} something, and no row tells"
+    if not shown:
+        pytest.skip("the address showed nothing to anybody here")
+
+
+def test_looking_again_within_minutes_is_one_viewing(client, rachel, study):
+    client.force_login(rachel)
+    for _ in range(5):
+        client.get("/patients/")
+    assert AuditEvent.objects.filter(action="patient.listed", actor=rachel).count() == 1
+
+
+def test_looking_from_elsewhere_is_another(client, rachel):
+    client.force_login(rachel)
+    for address in ("192.0.2.1", "192.0.2.2"):
+        client.get("/patients/", REMOTE_ADDR=address)
+    assert AuditEvent.objects.filter(action="patient.listed", actor=rachel).count() == 2
+
+
+def test_a_thumbnail_is_part_of_the_record_that_is_open(client, rachel, keys, anna, fetch):
+    client.force_login(rachel)
+    client.get(f"/patients/{anna.pk}/")
+    before = AuditEvent.objects.count()
+    fetch(client, f"/images/{keys['images']}/thumbnail.jpg")
+    assert AuditEvent.objects.count() == before
+
+
+def test_a_thumbnail_alone_is_a_view_of_the_image(client, rachel, keys, anna, fetch):
+    client.force_login(rachel)
+    fetch(client, f"/images/{keys['images']}/thumbnail.jpg")
+    event = AuditEvent.objects.get(action="image.viewed")
+    assert (event.actor, event.patient, event.details) == (rachel, anna, {"thumbnail": True})
+
+
+def test_the_map_is_a_view_with_the_patient(client, rachel, keys, anna, fetch, api):
+    client.force_login(rachel)
+    fetch(client, f"/analyses/{keys['analyses']}/explanation.png")
+    fetch(api(rachel), f"/api/v1/analyses/{keys['analyses']}/segmentation.png")
+    rows = AuditEvent.objects.filter(action="analysis.map_viewed")
+    assert {(row.channel, row.patient) for row in rows} == {("web", anna), ("api", anna)}
