@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import actions
-from accounts.admin_rows import JobAdmin, RuleBroken, ShownAdmin, TableAdmin, masked, masked_text
+from accounts.admin_rows import JobAdmin, RuleBroken, ShownAdmin, TableAdmin, masked, masked_text, moment
 from accounts.models import AuditEvent, Notification, OutgoingMail, Team, User
 from accounts.permissions import may, may_grant
 from accounts.roles import Role
@@ -47,10 +47,13 @@ class UserAdmin(ChangedByActionAdmin):
     """Users are made on the portal's page, which invites them or shows their one-time password."""
 
     target = "user"
-    list_display = ("email", "given_name", "family_name", "role", "is_active", "last_login")
+    about = "Who may sign in, with which role. New people are invited on the users page."
+    list_display = ("email", "given_name", "family_name", "role", "is_active", "signed_in")
     list_filter = ("role", "is_active", "teams")
     search_fields = ("email", "given_name", "family_name")
     fields = ("email", "given_name", "family_name", "role", "is_active", "date_joined", "last_login", "invited_at")
+
+    signed_in = moment("last_login", "last sign-in")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return User.objects.visible_to(request.user)
@@ -82,9 +85,11 @@ class TeamAdmin(ChangedByActionAdmin):
     """Teams are made and named by administrators; IT sees which there are."""
 
     target = "team"
-    list_display = ("name", "is_active", "created_at")
+    about = "Departments; who is in one is chosen on the teams page."
+    list_display = ("name", "is_active", "created")
     list_filter = ("is_active",)
     search_fields = ("name",)
+    created = moment("created_at", "created")
 
     def get_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
         return ("name",) if obj is None else ("name", "is_active", "created_at")
@@ -112,11 +117,14 @@ class OutgoingMailAdmin(JobAdmin):
     """E-mails on their way. The text and the subject are not read; a patient's address is masked for IT."""
 
     target = "mail"
+    about = "What waits, what was sent, what the mail server refused; not what is written."
     columns = (*JobAdmin.columns, "kind", "recipient", "created_at", "sent_at", "user__role")
-    list_display = ("short_id", "kind", "to", "state_words", "attempts", "created_at", "sent_at", "error_code")
+    list_display = ("short_id", "kind", "to", "state_words", "attempts", "created", "sent", "error_code")
     list_filter = ("state", "kind", "error_code")
     ordering = ("-created_at",)
-    fields = ("id", "kind", "to", "state_words", "attempts", "created_at", "sent_at", "error_code", "detail")
+    fields = ("id", "kind", "to", "state_words", "attempts", "created", "sent", "error_code", "detail")
+    created = moment("created_at", "created")
+    sent = moment("sent_at", "sent")
     list_select_related = ("user",)
     actions = ("retry",)
 
@@ -154,14 +162,17 @@ class NotificationAdmin(ShownAdmin):
     """How many notifications of which kind there are, and whether they were read; not what they say, nor to whom."""
 
     target = "job"
+    about = "How many of which kind, for which role, and whether they were read."
     columns = ("id", "kind", "created_at", "read_at", "user__role")
-    list_display = ("kind", "role", "created_at", "read_at")
+    list_display = ("kind", "role", "created", "read")
     list_display_links = None
     list_filter = ("kind", ("read_at", admin.EmptyFieldListFilter))
     list_select_related = ("user",)
     show_facets = ShowFacets.ALWAYS
     ordering = ("-created_at",)
-    fields: ClassVar[Any] = ("kind", "role", "created_at", "read_at")
+    fields: ClassVar[Any] = ("kind", "role", "created", "read")
+    created = moment("created_at", "created")
+    read = moment("read_at", "read")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("user")
@@ -176,13 +187,16 @@ class LedgerMetadataAdmin(ShownAdmin):
     """That something happened, when, by which role and from which channel. Whose record it was stays in the ledger."""
 
     target = "ledger_metadata"
+    title = "Ledger, metadata"
+    about = "That something happened: time, role, action, channel. Not whose record it was."
     columns = ("id", "at", "actor_role", "action", "channel", "object_type")
-    list_display = ("at", "role", "action", "channel", "object_type")
+    list_display = ("when", "role", "action", "channel", "object_type")
     list_display_links = None
     list_filter = ("actor_role", "channel", "object_type")
     ordering = ("-at",)
     fields: ClassVar[Any] = ("at", "actor_role", "action", "channel", "object_type")
     change_list_template = "admin/ledger_metadata.html"
+    when = moment("at", "time")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The list; a row has no page of its own."""

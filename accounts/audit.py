@@ -30,6 +30,7 @@ SAME_VIEWING = timedelta(minutes=5)
 """Looking again within this is the same viewing to the ledger."""
 LONGEST_PURPOSE = 500
 MASKED = "(masked)"
+CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 CHAIN_LOCK = 0x53_45_4E_4F_4C_45_4E_53
 """Key of PostgreSQL's advisory lock: whoever holds it writes the next row."""
 
@@ -60,8 +61,8 @@ def record(
         target: the object it was done to.
         patient: whose record it belongs to.
         purpose: what for, where somebody had to say; else that of the request.
-        details: JSON values; no names, no image data, no passwords, nothing that somebody typed. What repeats a name or
-            a number of ``patient`` is masked.
+        details: JSON values; no names, no image data, no passwords, nothing that somebody typed. A ``reason`` in
+            somebody's own words is the purpose. What repeats a name or the MRN of ``patient`` is masked.
     """
     return _append(
         action,
@@ -160,6 +161,9 @@ def _append(
     purpose: str,
     details: dict[str, Any],
 ) -> AuditEvent:
+    own_words = _in_own_words(details)
+    why = purpose or own_words or purpose_of_request.get() or _emergency(actor, patient) or _command()
+    identity = _identity(patient)
     event = AuditEvent(
         actor=actor,
         actor_role=actor.role if actor else "system",
@@ -169,8 +173,8 @@ def _append(
         patient=patient,
         address=chain.plain_address(client_address.get()),
         channel=channel.get(),
-        purpose=_one_line(purpose or purpose_of_request.get() or _emergency(actor, patient) or _command()),
-        details=chain.plain(_without_identity(details, patient)),
+        purpose=_one_line(_masked(why, identity)),
+        details=chain.plain(_masked(details, identity)),
     )
     # A transaction of its own where there is none; within one, a row that cannot be written undoes everything.
     with transaction.atomic(using=_database(), savepoint=False):
@@ -244,23 +248,29 @@ def _command() -> str:
     return ""
 
 
-def _without_identity(details: dict[str, Any], patient: Patient | None) -> dict[str, Any]:
-    """Mask text that repeats what identifies the patient: a row outlives the record that it is about."""
+def _in_own_words(details: dict[str, Any]) -> str:
+    """Take a reason out of the details that is no code but what a person wrote: that is what it was for."""
+    reason = details.get("reason")
+    return str(details.pop("reason")) if isinstance(reason, str) and not CODE.fullmatch(reason) else ""
+
+
+def _identity(patient: Patient | None) -> re.Pattern[str] | None:
+    """What repeats a name or the number of the patient. A row outlives the record that it is about."""
     if patient is None:
-        return details
+        return None
     words = [*fold(patient.given_name).split(), *fold(patient.family_name).split(), fold(patient.mrn).strip()]
     known = "|".join(re.escape(word) for word in words if len(word) > 1)
-    if not known:
-        return details
-    pattern = re.compile(rf"(?<![^\W_])(?:{known})(?![^\W_])")
-    return {name: _masked(value, pattern) for name, value in details.items()}
+    return re.compile(rf"(?<![^\W_])(?:{known})(?![^\W_])") if known else None
 
 
-def _masked(value: Any, pattern: re.Pattern[str]) -> Any:
+def _masked(value: Any, identity: re.Pattern[str] | None) -> Any:
+    """The value without words that identify the patient."""
+    if identity is None:
+        return value
     if isinstance(value, str):
-        return MASKED if pattern.search(fold(str(value))) else value
+        return " ".join(MASKED if identity.search(fold(word)) else word for word in str(value).split(" "))
     if isinstance(value, dict):
-        return {name: _masked(one, pattern) for name, one in value.items()}
+        return {name: _masked(one, identity) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_masked(one, pattern) for one in value]
+        return [_masked(one, identity) for one in value]
     return value

@@ -17,8 +17,8 @@ View = Callable[..., HttpResponseBase]
 
 
 def record_of(request: SignedInRequest) -> Patient | None:
-    """The record of the signed-in person, with its log-in."""
-    return Patient.objects.select_related("user").filter(user=request.user).first()
+    """The record of the signed-in person, with its log-in; one that was merged into another is nobody's any more."""
+    return Patient.objects.select_related("user").filter(user=request.user, merged_into=None).first()
 
 
 def no_record(request: SignedInRequest) -> HttpResponseBase:

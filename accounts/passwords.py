@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
 LONGEST = 1000
@@ -24,6 +25,20 @@ class MaximumLengthValidator:
 
     def get_help_text(self) -> str:
         return f"Your password has at most {LONGEST} characters."
+
+
+class CommonCoreValidator(CommonPasswordValidator):
+    """Refuse a common password, also one that digits and signs at its ends or a repetition only made longer."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        super().validate(password, user)
+        core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", password.casefold())
+        half = password.casefold()[: len(password) // 2]
+        if core in self.passwords or (half * 2 == password.casefold() and half in self.passwords):
+            raise ValidationError(
+                "This is a common password that was only made longer. Choose words that are your own.",
+                code="password_too_common",
+            )
 
 
 class SiteWordsValidator:

@@ -25,7 +25,7 @@ View = Callable[..., HttpResponseBase]
 
 WORDS = {
     "reauthenticate": "Use your password",
-    "mfa_reauthenticate": "Use a code of your app",
+    "mfa_reauthenticate": "Use a code of your app, or a recovery code",
     "mfa_reauthenticate:webauthn": "Use a passkey",
 }
 

@@ -21,7 +21,6 @@ from ml.contract import Mark, ModelError, ModelIdentity, Outcome, OutcomeState, 
 if TYPE_CHECKING:
     import numpy as np
     from django.db.models.fields.files import FieldFile
-
     from numpy.typing import NDArray
 
     from diagnosis.lesion import Lesion

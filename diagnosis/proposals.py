@@ -90,3 +90,28 @@ def _of_proposal(row: ModelProposal) -> ChangeMade:
     own = row.withdrawn_by_id == row.proposed_by_id
     outcome = "withdrawn" if own else "declined"
     return ChangeMade(row.withdrawn_at or row.proposed_at, row.model, outcome, row.get_change_display(), row)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowBegan:
+    """When, by whom and why a candidate was set into the shadow."""
+
+    at: datetime
+    who: str
+    reason: str
+
+
+def shadow_began(model: ModelVersion) -> ShadowBegan | None:
+    """How the candidate came into the shadow, as the ledger has it; ``None`` for one that is not there."""
+    row = (
+        AuditEvent.objects.filter(object_type="modelversion", object_id=str(model.pk), action="model.shadow_began")
+        .select_related("actor")
+        .order_by("-pk")
+        .first()
+        if model.shadow
+        else None
+    )
+    if row is None:
+        return None
+    who = row.actor.get_full_name() if row.actor else ""
+    return ShadowBegan(at=row.at, who=who, reason=row.purpose)

@@ -12,11 +12,14 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, URLResolver, path
 
 from accounts.admin_rows import TableAdmin
 from accounts.permissions import may
 from portal.effective_settings import effective_settings
+
+
+ROOMS = {"accounts": "People and messages", "diagnosis": "Background work and models"}
 
 
 class SenolensAdminSite(AdminSite):
@@ -40,16 +43,27 @@ class SenolensAdminSite(AdminSite):
         if admin_class is not None and issubclass(admin_class, TableAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
+    def _build_app_dict(self, request: HttpRequest, label: str | None = None) -> dict[str, Any]:
+        """The rooms of the project in IT's words: what each page is called and what it is about."""
+        found = super()._build_app_dict(request, label)
+        for app in [found] if label and found else found.values():
+            app["name"] = ROOMS.get(app["app_label"], app["name"])
+            for entry in app["models"]:
+                row = self._registry[entry["model"]]
+                entry["name"] = row.title or entry["name"]
+                entry["about"] = row.about
+        return found
+
     def has_permission(self, request: HttpRequest) -> bool:
         return may(request.user, "operations", "view")
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return secure_admin_login(super().login)(request, extra_context)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("account_change_password")
 
-    def get_urls(self) -> list[URLPattern]:
+    def get_urls(self) -> list[URLResolver | URLPattern]:
         return [path("settings/", self.admin_view(self.settings_view), name="settings"), *super().get_urls()]
 
     def settings_view(self, request: HttpRequest) -> HttpResponse:

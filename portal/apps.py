@@ -1,6 +1,6 @@
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig
 from django.core.management import call_command
 from django.db.models.signals import post_migrate
@@ -14,7 +14,8 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register_all()
-        post_migrate.connect(_make_cache_table, sender=self)
+        # Of this room no signal comes: it has no models.
+        post_migrate.connect(_make_cache_table, sender=apps.get_app_config("accounts"))
 
 
 def _make_cache_table(*, using: str, **kwargs: Any) -> None:

@@ -15,9 +15,12 @@ def let_go_of_deleted_rows() -> bool:
     """
     if connection.vendor != "sqlite":
         return True
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        busy, *_ = cursor.fetchone()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = cursor.fetchone()
+    except OperationalError:
+        return False
     return not busy
 
 

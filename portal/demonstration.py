@@ -48,9 +48,10 @@ PEOPLE = (
     Person("patient@demo.local", Role.PATIENT, "Zofia", "Żółć"),
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What the patient's log-in finds: a control examination with a signed and released report, and what else is there."""
+    """What the patient's log-in finds: control examination with a signed and released report, and what else there is."""
 
     accession_number: str
     question: str

@@ -29,7 +29,7 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(sorted(map(str, value))) or "none"
+        return ", ".join(sorted(set(map(str, value)))) or "none"
     return str(value) if value not in ("", None) else "not set"
 
 

@@ -19,7 +19,7 @@ def own_record_of(user: User, verb: str) -> Patient:
         PermissionDenied: when the log-in is no patient's, or belongs to no record.
     """
     require(user, "own_record", verb)
-    patient = Patient.objects.filter(user=user).first()
+    patient = Patient.objects.filter(user=user, merged_into=None).first()
     if patient is None:
         raise PermissionDenied("This log-in belongs to no record.")
     return patient

@@ -9,15 +9,18 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit
 from accounts.actions.mail import enqueue_mail
 from accounts.actions.rows import save
+from accounts.actions.sign_in import end_all_sign_ins
+from accounts.actions.users import create_user, twin_of
 from accounts.invitation_code import digest, new_code
 from accounts.models import Patient, PatientInvitation, User
 from accounts.permissions import require
@@ -168,9 +171,9 @@ def send_number(*, invitation: PatientInvitation, email: str, number: str) -> bo
 
 
 def _may_join_with(email: str) -> bool:
-    """A new address, or that of a patient's log-in that was unlinked from its record."""
+    """A new address that looks like nobody's, or that of a patient's log-in that was unlinked from its record."""
     former = User.objects.filter(email__iexact=email).first()
-    return former is None or _was_unlinked(former)
+    return twin_of(User(email=email)) is None if former is None else _was_unlinked(former)
 
 
 def _was_unlinked(user: User) -> bool:
@@ -185,7 +188,7 @@ def join(*, invitation: PatientInvitation, email: str, password: str) -> User | 
     factors: the code, the date of birth and the address have shown again who they are.
 
     Raises:
-        ValidationError: when the address is none.
+        ValidationError: when the address is none, or looks like somebody else's.
     """
     now = timezone.now()
     used = PatientInvitation.objects.filter(
@@ -199,20 +202,25 @@ def join(*, invitation: PatientInvitation, email: str, password: str) -> User | 
     if patient.user_id is not None or patient.merged_into_id is not None or not (user is None or _was_unlinked(user)):
         transaction.set_rollback(True)
         return None
+    names = {"given_name": patient.given_name, "family_name": patient.family_name}
     if user is None:
-        user = User(email=email, role=Role.PATIENT)
+        user, _ = create_user(acting_user=None, email=email, role=Role.PATIENT, password=password, **names)
     else:
-        EmailAddress.objects.filter(user=user).delete()
-    user.given_name, user.family_name = patient.given_name, patient.family_name
-    user.is_active = True
+        _bring_back(user, password=password, **names)
+    patient.user = user
+    patient.save(update_fields=["user"])
+    audit.record("patient_invitation.used", actor=user, target=invitation, patient=patient)
+    return user
+
+
+def _bring_back(user: User, *, password: str, given_name: str, family_name: str) -> None:
+    Authenticator.objects.filter(user=user).delete()
+    EmailAddress.objects.filter(user=user).delete()
+    user.given_name, user.family_name, user.is_active = given_name, family_name, True
     user.set_password(password)
     user.full_clean()
     save(user)
-    patient.user = user
-    patient.save(update_fields=["user"])
-    audit.record("user.created", actor=user, target=user, role=str(user.role), by="invitation")
-    audit.record("patient_invitation.used", actor=user, target=invitation, patient=patient)
-    return user
+    audit.record("user.changed", actor=user, target=user, fields=["is_active", "password"])
 
 
 @transaction.atomic
@@ -233,8 +241,9 @@ def unlink_patient_login(*, acting_user: User | None, patient: Patient, reason: 
         return False
     patient.user = None
     patient.save(update_fields=["user"])
-    User.objects.filter(pk=user.pk).update(is_active=False, sign_in_epoch=F("sign_in_epoch") + 1)
-    user.api_tokens.all().delete()
-    audit.record("patient.login_unlinked", actor=acting_user, target=patient, patient=patient, reason=reason[:200])
-    audit.record("user.changed", actor=acting_user, target=user, fields=["is_active"])
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    ended = end_all_sign_ins(user=user)
+    audit.record("user.changed", actor=acting_user, target=user, fields=["is_active"], **ended)
+    audit.record("patient.login_unlinked", actor=acting_user, target=patient, patient=patient, purpose=reason)
     return True

@@ -112,8 +112,9 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
         # allauth keeps addresses of its own and would let the old one sign in.
         EmailAddress.objects.filter(user=user).delete()
     _tell(user, former=former, changed=changed)
-    access = {name: [former[name], getattr(user, name)] for name in ("role", "is_active") if name in changed}
-    audit.record("user.changed", actor=acting_user, target=user, fields=changed, **access, **ended)
+    access: dict[str, Any] = {name: [former[name], getattr(user, name)] for name in ("role", "is_active") if name in changed}
+    details: dict[str, Any] = {"fields": changed, **access, **ended}
+    audit.record("user.changed", actor=acting_user, target=user, **details)
     return user
 
 
@@ -165,13 +166,18 @@ def _keep_an_administrator(user: User, *, former: dict[str, Any]) -> None:
             raise ValidationError(LAST_ADMINISTRATOR)
 
 
-def _refuse_look_alike(user: User) -> None:
-    """An address that a person takes for a colleague's is refused: it would be sent what is meant for them."""
+def twin_of(user: User) -> str | None:
+    """The address of another user that a person takes for this user's, though it is a different one."""
     others = User.objects.exclude(pk=user.pk)
     if user.email.isascii():
         # Addresses in plain letters look alike only where they are the same; those are few that are not plain.
         others = others.filter(email__regex=r"[^\x00-\x7F]")
-    twin = look_alike(user.email, others.values_list("email", flat=True))
+    return look_alike(user.email, others.values_list("email", flat=True))
+
+
+def _refuse_look_alike(user: User) -> None:
+    """An address that a person takes for a colleague's is refused: it would be sent what is meant for them."""
+    twin = twin_of(user)
     if twin is not None:
         raise ValidationError(
             {"email": f"This address looks like that of another user ({twin}) but is a different one. Check it."}

@@ -107,9 +107,17 @@ def _step(request: HttpRequest) -> dict[str, Any] | None:
     """What this browser has shown so far; nothing after half an hour."""
     taken = request.session.get(STEPS)
     if not taken or taken["until"] < time.time():
-        request.session.pop(STEPS, None)
+        if request.session.pop(STEPS, None):
+            messages.info(request, "That took longer than half an hour. Please begin again with the code.")
         return None
     return dict(taken)
+
+
+def _invitation(step: dict[str, Any] | None) -> PatientInvitation | None:
+    """The invitation of a step; it may have been removed since."""
+    if step is None:
+        return None
+    return PatientInvitation.objects.select_related("patient").filter(pk=step["invitation"]).first()
 
 
 def _keep(request: HttpRequest, step: dict[str, Any]) -> None:
@@ -147,13 +155,13 @@ def join(request: HttpRequest) -> HttpResponse:
 def join_address(request: HttpRequest) -> HttpResponse:
     """The e-mail address; a number is sent to it. The page does not tell whether the address has a log-in."""
     step = _step(request)
-    if step is None:
+    invitation = _invitation(step)
+    if step is None or invitation is None:
         return redirect("join")
     form = AddressForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if not allow(request, action="patient_join_address", key=step["invitation"]):
             return _refused_for_now(request)
-        invitation = PatientInvitation.objects.select_related("patient").get(pk=step["invitation"])
         email, number = form.cleaned_data["email"], f"{secrets.randbelow(1_000_000):06d}"
         free = actions.send_number(invitation=invitation, email=email, number=number)
         # Where the address is taken no number fits; how that looks from outside is the same.
@@ -173,9 +181,9 @@ def _sealed(invitation: str, email: str, number: str) -> str:
 def join_password(request: HttpRequest) -> HttpResponse:
     """The number from the e-mail and a password; then the log-in is there and the person is signed in."""
     step = _step(request)
-    if step is None or "email" not in step:
+    invitation = _invitation(step)
+    if step is None or "email" not in step or invitation is None:
         return redirect("join")
-    invitation = PatientInvitation.objects.select_related("patient").get(pk=step["invitation"])
     patient = invitation.patient
     person = future_person(email=step["email"], given_name=patient.given_name, family_name=patient.family_name)
     form = NewPasswordForm(request.POST or None, person=person)

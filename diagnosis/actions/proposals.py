@@ -72,7 +72,7 @@ def propose_change(*, acting_user: User, model: ModelVersion, change: str, reaso
             change=change,
             model=str(model),
             replaces=str(before) if before else "",
-            reason=reason,
+            purpose=reason,
         )
     return proposal
 

@@ -106,7 +106,7 @@ def take_into_use(
         actor=confirmed_by,
         target=chosen,
         status=chosen.status,
-        reason=reason,
+        purpose=reason,
         proposed_by=proposed_by.pk,
     )
 
@@ -122,7 +122,7 @@ def take_out_of_use(
         actor=confirmed_by,
         target=model,
         status=model.status,
-        reason=reason,
+        purpose=reason,
         proposed_by=proposed_by.pk,
     )
 

@@ -50,7 +50,7 @@ def set_shadow(*, acting_user: User, model: ModelVersion, reason: str) -> ModelV
             leave_the_shadow(other, actor=acting_user)
         row.shadow = True
         row.save(update_fields=["shadow"])
-        audit.record("model.shadow_began", actor=acting_user, target=row, status=row.status, reason=reason)
+        audit.record("model.shadow_began", actor=acting_user, target=row, status=row.status, purpose=reason)
     return row
 
 

@@ -66,8 +66,7 @@ class AnalysisDetail(AnalysisView):
     )
     def get(self, request: Request, pk: Any) -> Response:
         analysis = self.get_object()
-        if analysis.is_finished:
-            audit.record_viewing("analysis.viewed", actor=request.user, target=analysis, patient=analysis.patient)
+        audit.record_viewing("analysis.viewed", actor=request.user, target=analysis, patient=analysis.patient)
         return self.answer(analysis)
 
 
@@ -126,13 +125,15 @@ class AnalysisExplanation(AnalysisView):
         analysis = self.get_object()
         if not analysis.explanation:
             raise NotFound("This analysis has no map: it has no result.", code="no_explanation")
-        return send(
+        response = send(
             request._request,
             analysis.explanation,
             sha256=analysis.explanation_sha256,
             content_type="image/png",
             filename=f"explanation-{analysis.pk}.png",
         )
+        audit.record_viewing("analysis.map_viewed", actor=request.user, target=analysis, patient=analysis.patient)
+        return response
 
 
 class AnalysisSegmentation(AnalysisView):
@@ -162,6 +163,7 @@ class AnalysisSegmentation(AnalysisView):
             filename=f"segmentation-{analysis.pk}.png",
         )
         response["Cache-Control"] = "private, no-store"
+        audit.record_viewing("analysis.map_viewed", actor=request.user, target=analysis, patient=analysis.patient)
         return response
 
 

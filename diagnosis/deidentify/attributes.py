@@ -8,10 +8,12 @@ for each process. What the table does not name is kept only where it cannot hold
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as table
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -47,6 +49,14 @@ KEPT_VRS = frozenset({"CS", "DS", "IS", "FD", "FL", "US", "SS", "UL", "SL", "UV"
 KEPT_TEXT = frozenset({"Manufacturer", "ManufacturerModelName", "CodeValue", "CodingSchemeDesignator"})
 """Texts that are kept: the make of the scanner, and codes of public coding schemes."""
 PUBLIC_SCHEMES = frozenset({"SCT", "SRT", "SNM3", "DCM", "UCUM"})
+FORMS = {
+    "CS": re.compile(r"[A-Z0-9 _]{0,16}"),
+    "DS": re.compile(r"[0-9+\-Ee. ]{0,40}"),
+    "IS": re.compile(r"[0-9+\-. ]{0,20}"),
+}
+"""PS3.5 6.2."""
+WHOLE_GROUPS = frozenset({0x5000, 0x6000})
+"""Curves and overlays: table E.1-1 removes their data, and the rest would describe what is not there."""
 STANDARD_UIDS = "1.2.840.10008."
 """PS3.6 annex A: UIDs below this are names of the standard, not of a person's data."""
 PIXEL_ATTRIBUTES = frozenset(
@@ -62,7 +72,7 @@ METHODS = (
 
 def action_for(tag: BaseTag) -> str | None:
     """What table E.1-1 says, or ``None`` where it does not name the attribute."""
-    if tag.is_private:
+    if tag.is_private or tag.group & 0xFF00 in WHOLE_GROUPS:
         return REMOVE
     if any(
         tag.group & group_mask == group and tag.element & mask == element for group, element, group_mask, mask in RANGES
@@ -94,9 +104,9 @@ def _kept(dataset: Dataset, tag: BaseTag, *, pseudonyms: Pseudonyms, patient: An
         element = dataset[tag]
     except Exception:  # noqa: BLE001  what the library cannot even read is not handed on
         return None
-    if element.keyword in PIXEL_ATTRIBUTES or tag.group == 2:
-        return None
     vr = element.VR
+    if element.keyword in PIXEL_ATTRIBUTES or tag.group == 2 or not _is_as_registered(tag, vr):
+        return None
     if vr == "SQ":
         if action in (EMPTY, DUMMY):
             return None
@@ -112,9 +122,26 @@ def _kept(dataset: Dataset, tag: BaseTag, *, pseudonyms: Pseudonyms, patient: An
         return DataElement(tag, vr, None)
     if action in (DUMMY, UID, CLEAN):
         return None
-    if vr in KEPT_VRS or element.keyword in KEPT_TEXT:
+    if element.keyword in KEPT_TEXT or (vr in KEPT_VRS and _has_the_form(element)):
         return element
     return None
+
+
+def _is_as_registered(tag: BaseTag, vr: str) -> bool:
+    """Whether PS3.6 knows the attribute, and as one of this representation: text may come under any other."""
+    try:
+        return vr in dictionary_VR(tag).split(" or ")
+    except KeyError:
+        return False
+
+
+def _has_the_form(element: DataElement) -> bool:
+    """Whether code words and numbers written as text are what they say; damaged files hold anything there."""
+    form = FORMS.get(element.VR)
+    if form is None or element.value is None:
+        return True
+    values = element.value if element.VM > 1 else [element.value]
+    return all(form.fullmatch(str(value).strip()) for value in values)
 
 
 def _with_uids(element: DataElement, pseudonyms: Pseudonyms) -> DataElement:

@@ -146,6 +146,7 @@ def panel(request: SignedInRequest, pk: Any) -> HttpResponse:
     if request.GET.get("seen") == _version(analysis):
         return HttpResponse(status=204)
     context = _panel_context(analysis)
+    audit.record_viewing("analysis.viewed", actor=request.user, target=analysis, patient=analysis.image.study.patient)
     response = render(request, "diagnosis/partials/analysis_panel.html", context)
     if not context["polling"]:
         # What people may say about the result is not part of the panel; it follows once there is one.
@@ -158,6 +159,7 @@ def panel(request: SignedInRequest, pk: Any) -> HttpResponse:
 def review(request: SignedInRequest, pk: Any) -> HttpResponse:
     """What people have said about the result, alone."""
     analysis = _analysis(request, pk)
+    audit.record_viewing("analysis.viewed", actor=request.user, target=analysis, patient=analysis.image.study.patient)
     context = {"analysis": analysis, **_review_context(request, analysis)}
     return render(request, "diagnosis/partials/review_panel.html", context)
 

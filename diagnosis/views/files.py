@@ -30,25 +30,36 @@ def image(request: SignedInRequest, pk: Any) -> HttpResponseBase:
 @needs("image", "view")
 @require_safe
 def thumbnail(request: SignedInRequest, pk: Any) -> HttpResponseBase:
-    """A small picture for lists; who opened the list is in the ledger already."""
-    row = get_object_or_404(Image.objects.visible_to(request.user), pk=pk)
-    return send_thumbnail(request, row.file, sha256=row.pixels_sha256)
+    """A small picture for lists. On a page of the same record it is part of that viewing."""
+    row = get_object_or_404(Image.objects.visible_to(request.user).select_related("study__patient"), pk=pk)
+    response = send_thumbnail(request, row.file, sha256=row.pixels_sha256)
+    audit.record_viewing(
+        "image.viewed",
+        actor=request.user,
+        target=row,
+        patient=row.study.patient,
+        part_of_record=True,
+        thumbnail=True,
+    )
+    return response
 
 
 @needs("analysis", "view")
 @require_safe
 def explanation(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     """The see-through layer that shows where the model looked."""
-    row = get_object_or_404(Analysis.objects.visible_to(request.user), pk=pk)
+    row = get_object_or_404(Analysis.objects.visible_to(request.user).select_related("patient"), pk=pk)
     if not row.explanation:
         raise Http404("This analysis has no map: it has no result.")
-    return send(
+    response = send(
         request,
         row.explanation,
         sha256=row.explanation_sha256,
         content_type="image/png",
         filename=f"explanation-{row.pk}.png",
     )
+    audit.record_viewing("analysis.map_viewed", actor=request.user, target=row, patient=row.patient)
+    return response
 
 
 @needs("report", "view")

@@ -17,7 +17,7 @@ from accounts.permissions import needs
 from diagnosis import actions, inference, model_card, model_figures
 from diagnosis.forms import PrevalenceForm, ReasonForm
 from diagnosis.models import Modality, ModalitySetting, ModelVersion
-from diagnosis.proposals import changes_made, open_proposals, others_who_may_confirm, rolls_back_to
+from diagnosis.proposals import changes_made, open_proposals, others_who_may_confirm, rolls_back_to, shadow_began
 from diagnosis.shadow_figures import shadow_of
 from diagnosis.stored_files import send
 from diagnosis.views.doing import do
@@ -90,6 +90,7 @@ def card(request: SignedInRequest, name: str, version: str) -> HttpResponse:
             "nobody_else": not others_who_may_confirm(request.user).exists(),
             "changes": changes_made(ModelVersion.objects.filter(modality=model.modality)),
             "candidate": shadow_of(model.modality),
+            "began": shadow_began(model),
         },
     )
 

@@ -96,6 +96,8 @@ def images(request: SignedInRequest, pk: Any) -> HttpResponse:
     summary = _summary(request, pk)
     if request.GET.get("seen") == summary.version:
         return HttpResponse(status=204)
+    study = summary.study
+    audit.record_viewing("study.viewed", actor=request.user, target=study, patient=study.patient)
     return render(
         request,
         "diagnosis/partials/study_images.html",

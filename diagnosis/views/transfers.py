@@ -153,15 +153,14 @@ def transfer_list(request: SignedInRequest, pk: Any) -> HttpResponse:
 
 @needs("patient", "merge")
 @require_POST
-def transfer_undo(request: SignedInRequest, pk: int) -> HttpResponse:
+def transfer_undo(request: SignedInRequest, pk: Any, transfer: int) -> HttpResponse:
     """Move everything back."""
-    visible = Patient.objects.visible_to(request.user)
-    rows = RecordTransfer.objects.filter(Q(source__in=visible) | Q(target__in=visible))
-    transfer = get_object_or_404(rows, pk=pk)
+    patient = _patient(request, pk)
+    row = get_object_or_404(RecordTransfer, Q(source=patient) | Q(target=patient), pk=transfer)
     try:
-        actions.undo_transfer(acting_user=request.user, transfer=transfer)
+        actions.undo_transfer(acting_user=request.user, transfer=row)
     except actions.WrongState as wrong:
         messages.warning(request, str(wrong))
     else:
         messages.success(request, "Undone: the studies are back where they were.")
-    return redirect("transfer-list", pk=transfer.source_id if transfer.kind == "split" else transfer.target_id)
+    return redirect("transfer-list", pk=row.source_id if row.kind == RecordTransfer.Kind.SPLIT else row.target_id)

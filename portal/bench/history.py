@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.core.management import call_command
@@ -37,11 +38,12 @@ PAGES = {
 }
 
 
-def _signed_in() -> Client:
-    email = "bench@test.local"
+def signed_in(role: str) -> Client:
+    """A browser of somebody with this role."""
+    email = f"bench-{role}@test.local"
     user = User.objects.filter(email=email).first()
     if user is None:
-        user, _ = create_user(acting_user=None, email=email, role="radiologist")
+        user, _ = create_user(acting_user=None, email=email, role=role)
     client = Client(SERVER_NAME="localhost")
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
@@ -62,10 +64,12 @@ class Timed:
     queries: int
 
 
-def _timed(client: Client, address: str, *, requests: int) -> Timed:
-    """Ask for a page; the first two times only warm up."""
+def timed(client: Client, address: str, *, requests: int, before: Callable[[], object] | None = None) -> Timed:
+    """Ask for a page; the first two times only warm up. ``before`` is done before each request, untimed."""
     seconds, cpu_seconds = [], []
     for _ in range(requests + 2):
+        if before is not None:
+            before()
         begin, cpu_begin = time.perf_counter(), time.process_time()
         answer = client.get(address)
         cpu_seconds.append(time.process_time() - cpu_begin)
@@ -81,7 +85,7 @@ def _all_pages(client: Client, *, requests: int) -> dict[str, Timed]:
     since = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 90 * 24 * 3600))
     address = reverse("history")
     return {
-        name: _timed(client, address + query.format(since=since), requests=requests) for name, query in PAGES.items()
+        name: timed(client, address + query.format(since=since), requests=requests) for name, query in PAGES.items()
     }
 
 
@@ -118,7 +122,7 @@ def measure(*, requests: int) -> list[Row]:
     """
     call_command("migrate", verbosity=0)
     with override_settings(STORAGES=PLAIN_STATIC_FILES):
-        client = _signed_in()
+        client = signed_in("radiologist")
         fill(SMALL)
         small = _all_pages(client, requests=requests)
         fill(LARGE - SMALL, first=SMALL)

@@ -119,7 +119,7 @@
     const ticks = { color: soft, precision: isPercent ? undefined : 0, maxRotation: 0, autoSkipPadding: 12 };
     const asPercent = (number) => `${Math.round(number * 100)} %`;
     const figures = isPercent ? { ...ticks, callback: asPercent } : ticks;
-    const labels = { color: text, usePointStyle: kind === "line", boxWidth: 14, boxHeight: 8, padding: 14 };
+    const labels = { color: text, usePointStyle: kind === "line", boxWidth: 14, boxHeight: kind === "line" ? 8 : 14, padding: 14 };
     const shared = {
       animation: false,
       responsive: true,

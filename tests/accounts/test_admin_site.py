@@ -213,7 +213,7 @@ def test_it_staff_do_not_see_patients_log_ins(client, ivan, petra, rachel):
 
 
 @pytest.mark.parametrize(
-    "query", ["password__startswith=md5", "sign_in_epoch__gt=0", "api_tokens__digest__startswith=a"]
+    "query", ["password__startswith=md5", "sign_in_epoch__gt=0", "api_tokens__digest__gt=a"]
 )
 def test_a_filter_does_not_tell_what_a_password_begins_with(client, ivan, query):
     client.force_login(ivan)

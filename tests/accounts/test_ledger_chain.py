@@ -160,10 +160,17 @@ def test_details_that_repeat_the_patient_are_masked(rachel, anna):
     )
     assert newest().details == {
         "file": "(masked)",
-        "other": ["(masked)", "(masked)", "left.png"],
+        "other": ["scan of (masked)", "(masked)", "left.png"],
         "fields": ["mrn", "family_name"],
         "nested": {"note": "(masked)"},
     }
+
+
+def test_a_reason_in_own_words_is_the_purpose_and_names_nobody(rachel, anna):
+    audit.record("patient.erasure_started", actor=rachel, patient=anna, reason="Asked by Anna Żółć, MRN-001.", keys=1)
+    assert (newest().purpose, newest().details) == ("Asked by (masked) (masked) (masked)", {"keys": 1})
+    audit.record("token.refused", actor=None, reason="unknown_code")
+    assert (newest().purpose, newest().details) == ("", {"reason": "unknown_code"})
 
 
 def test_names_of_refused_files_are_not_kept(client, rachel, study):

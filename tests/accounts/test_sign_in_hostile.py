@@ -319,11 +319,13 @@ def test_a_refused_sign_in_is_in_the_ledger_without_what_was_typed(client, rache
         ("elevenchars", "too short"),
         ("password12345", "too common"),
         ("1q2w3e4r5t6y", "too common"),
+        ("sunshine123456!", "common password"),
+        ("dragon1dragon1", "common password"),
         ("senolens-2026", "words of this site"),
         ("SENOLENSsenolens", "words of this site"),
         ("radiologist1!", "words of this site"),
         ("rachel@test.local", "too similar"),
-        ("x" * 1001, "at most"),
+        ("x" * 1001, "longer than 1000"),
     ],
 )
 def test_a_password_that_is_guessed_first_is_refused(client, rachel, password, sentence):
@@ -334,7 +336,7 @@ def test_a_password_that_is_guessed_first_is_refused(client, rachel, password, s
 
     rachel.refresh_from_db()
     assert rachel.check_password(PASSWORD)
-    assert sentence in answer.content.decode() or sentence == "at most"
+    assert sentence in answer.content.decode()
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ UNREADABLE = {
     "one endless cell": (b"email,role\n" + b"a" * 300_000 + b",radiologist\n", "cannot be read"),
     "100,000 short lines": (b"email,role\n" + b"a@b.c,x\n" * 100_000, "100,000 rows; 500 people"),
     "100,000 long lines": (
-        b"email,role\n" + b"lena.locum@hospital.example,radiologist\n" * 100_000,
+        b"email,role\n" + b"lena@hospital.example,radiologist\n" * 100_000,
         "larger than 1 MB",
     ),
 }

@@ -246,7 +246,7 @@ def test_only_administrators_merge_split_and_undo(client, request, adam, anna, s
     client.force_login(person)
     for path in ("merge", "split", "transfers"):
         assert client.get(f"/patients/{anna.pk}/{path}/").status_code == 404
-    assert client.post(f"/transfers/{transfer.pk}/undo/").status_code == 404
+    assert client.post(f"/patients/{anna.pk}/transfers/{transfer.pk}/undo/").status_code == 404
     transfer.refresh_from_db()
     assert transfer.undone_at is None
 
@@ -370,7 +370,7 @@ def test_a_merge_by_the_page(client, adam, anna, second, other_study):
     listed = client.get(f"/patients/{anna.pk}/transfers/").content.decode()
     assert "merged into" in listed
     (transfer,) = RecordTransfer.objects.all()
-    assert client.post(f"/transfers/{transfer.pk}/undo/").status_code == 302
+    assert client.post(f"/patients/{anna.pk}/transfers/{transfer.pk}/undo/").status_code == 302
     assert "undone" in client.get(f"/patients/{anna.pk}/transfers/").content.decode()
 
 

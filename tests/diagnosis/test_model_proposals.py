@@ -85,7 +85,7 @@ def test_another_administrator_confirms_and_the_ledger_names_both(adam, ada, now
     newer.refresh_from_db()
     assert (newer.chosen_by, newer.chosen_because) == (adam, REASON)
     row = AuditEvent.objects.get(action="model.activated")
-    assert (row.actor, row.details["proposed_by"], row.details["reason"]) == (ada, adam.pk, REASON)
+    assert (row.actor, row.details["proposed_by"], row.purpose) == (ada, adam.pk, REASON)
     assert AuditEvent.objects.get(action="model.retired").object_id == str(now.pk)
     assert AuditEvent.objects.get(action="model.change_proposed").actor == adam
     assert AuditEvent.objects.get(action="model.change_confirmed").actor == ada

@@ -134,11 +134,14 @@ class Site:
 
     # Processes
 
-    def start(self) -> None:
-        """Run ``serve`` and return when a page is answered."""
+    def start(self, *, workers: int = 1) -> None:
+        """Run ``serve`` with so many web processes and return when a page is answered."""
         with self.log.open("ab") as log:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--host", "127.0.0.1", "--port", str(self.port)],
+                [
+                    *(sys.executable, "manage.py", "serve", "--host", "127.0.0.1"),
+                    *("--port", str(self.port), "--workers", str(workers)),
+                ],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -237,9 +240,12 @@ class Site:
     def web_parent(self) -> psutil.Process:
         return wait_until(lambda: self._children("gunicorn"), what="the web server")[0]
 
+    def web_children(self) -> list[psutil.Process]:
+        """The processes that answer requests."""
+        return wait_until(lambda: self.web_parent().children(), what="the web server's children")
+
     def web_child(self) -> psutil.Process:
-        """The process that answers requests."""
-        return wait_until(lambda: self.web_parent().children(), what="the web server's child")[0]
+        return self.web_children()[0]
 
     # The API
 

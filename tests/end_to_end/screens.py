@@ -53,6 +53,8 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("history-none", "/history/?q=nobody"),
         Screen("models", "/models/"),
         Screen("model-card", "{card}"),
+        Screen("notifications", "/notifications/", small=True),
+        Screen("notification-choices", "/notifications/choices/", small=True),
         Screen("password-change", "/account/password/change/"),
         Screen("not-found", "/no-such-page/", refused=404),
         Screen("forbidden", "/users/", refused=403),

@@ -46,8 +46,8 @@ def mails_to(folder: Path, address: str) -> list[str]:
 def released_by(page: Page) -> None:
     """Rosa concludes on the first image of the open study and releases the letter that is offered to her."""
     page.locator(".image-name").first.click()
-    page.locator("#review").get_by_label("Benign").first.check()
-    page.locator("#review").get_by_label("BI-RADS").select_option("2")
+    page.locator("#review").get_by_label("Appearance").select_option("benign")
+    page.locator("#review").get_by_label("BI-RADS category").select_option("2")
     page.locator("#review textarea").fill(CONCLUSION)
     page.get_by_role("button", name="Save the conclusion").click()
     release = page.get_by_role("link", name="Write the letter and release")

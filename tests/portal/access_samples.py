@@ -20,6 +20,12 @@ SAMPLES: dict[str, str] = {
     "study-create": "patient",
     "study-start": "patient",
     "api-patient": "patient",
+    "patient-access": "patient",
+    "patient-merge": "patient",
+    "patient-split": "patient",
+    "patient-erase": "patient",
+    "transfer-list": "patient",
+    "transfer-undo": "transfer",
     "appointment-change": "appointment",
     "appointment-cancel": "appointment",
     "emergency-open": "record outside my teams",
@@ -87,6 +93,10 @@ SAMPLES: dict[str, str] = {
     "model-shadow-end": "model",
     "model-plot": "model",
     "api-model-card": "model",
+    "model-here": "model",
+    "export-detail": "package",
+    "export-file": "package",
+    "export-cancel": "package",
 }
 
 EVERYBODYS = {
@@ -94,6 +104,8 @@ EVERYBODYS = {
     "model": "models are the house's",
     "modality": "the house's",
     "proposal": "administrators settle each other's",
+    "transfer": "administrators undo each other's",
+    "package": "administrators see each other's",
     "purpose": "what a patient can consent to; the answer is always on their own record",
     "use of emergency access": "administrators see every use",
 }
@@ -154,5 +166,11 @@ BODY = {
 
 NOT_THERE: dict[str, str] = {
     "api-no-such-address": "says that there is no such address",
+    "account-reconfirm-by-provider": "no single sign-on is configured here (tests/accounts/test_oidc.py)",
 }
 """Addresses that answer 404 to those who may, and why."""
+
+GONE: dict[str, str] = {
+    "people-import-confirm": "says that the list is not there any more, as after its time",
+}
+"""Addresses that lead back to where one came from when asked for somebody else's object, and why."""

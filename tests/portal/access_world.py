@@ -9,13 +9,21 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.mfa.webauthn.internal.auth import WebAuthn
 from allauth.usersessions.models import UserSession
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 from django.utils import timezone
+from fido2.cose import ES256
+from fido2.utils import websafe_encode
+from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 from rest_framework.test import APIClient
 
 from accounts import actions as people
@@ -23,7 +31,8 @@ from accounts import people_csv
 from accounts.models import EmergencyAccess, Patient, Team, User
 from accounts.roles import Role
 from diagnosis import actions, inference
-from diagnosis.models import Analysis, ModelVersion
+from diagnosis.models import Analysis, DeidentifiedExport, ModelVersion, Study
+from portal import jobs
 from tests.fixture_results import filed, lesion, released, succeeded
 from tests.fixture_sign_in import confirm
 
@@ -39,6 +48,8 @@ PLANTED = {
     "file name": "wintergreenova-left.png",
     "message": "I feel a pulling in my left side",
     "conclusion": "spiculated mass, biopsy advised",
+    "log-in": "petra@test.local",
+    "name of the log-in": "Petra Patient",
     "emergency": "She bleeds after the biopsy, I need the images.",
 }
 """What nobody but those who treat her may read."""
@@ -159,20 +170,44 @@ def _own(user: User) -> dict[str, Keys]:
     """What belongs to a person alone."""
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    client.get("/notifications/", HTTP_USER_AGENT="Firefox")
-    session = UserSession.objects.filter(user=user).latest("pk")
-    people.notify("account_event", users=[user], text="Something changed.")
-    passkey = Authenticator.objects.create(
-        user=user, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}}
+    session = UserSession.objects.create(
+        user=user, session_key=client.session.session_key, ip="10.0.0.7", user_agent="Firefox"
     )
+    people.notify("account_event", users=[user], text="Something changed.")
+    TOTP.activate(user, generate_totp_secret())
+    RecoveryCodes.activate(user)
+    passkey = WebAuthn.add(user, "Key", _credential())
     own = {
         "notification": {"pk": user.notifications.latest("pk").pk},
         "session": {"pk": session.pk},
-        "passkey": {"pk": passkey.pk},
+        "passkey": {"pk": passkey.instance.pk},
     }
     if user.role != Role.PATIENT:
         own["token"] = {"pk": people.create_token(acting_user=user)[0].pk}
     return own
+
+
+def _credential() -> dict[str, Any]:
+    """What a browser sends when a passkey is made, from a key that nobody keeps (WebAuthn Level 2, 6.5.1)."""
+    name = uuid.uuid4().bytes
+    public = ES256.from_cryptography_key(ec.generate_private_key(ec.SECP256R1()).public_key())
+    data = AuthenticatorData.create(
+        sha256(b"testserver").digest(),
+        AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.UV | AuthenticatorData.FLAG.AT,
+        0,
+        bytes(AttestedCredentialData.create(b"\0" * 16, name, public)),
+    )
+    client = CollectedClientData.create("webauthn.create", b"challenge", "https://testserver")
+    return {
+        "id": websafe_encode(name),
+        "rawId": websafe_encode(name),
+        "type": "public-key",
+        "response": {
+            "clientDataJSON": websafe_encode(bytes(client)),
+            "attestationObject": websafe_encode(bytes(AttestationObject.create("none", data, {}))),
+        },
+        "clientExtensionResults": {},
+    }
 
 
 def _sign_in(world: World) -> None:
@@ -247,6 +282,8 @@ def _house(world: World, *, others: dict[str, Any], alma: User, ines: User) -> N
         "use of emergency access": {"pk": of_bob.pk},
         "my use of emergency access": {"pk": of_rachel.pk},
         "log-in": {"pk": ines.pk},
+        "transfer": _transfer(rachel, adam),
+        "package": _package(world.seen[Role.ADMINISTRATOR]["study"], by=alma),
     }
     for role in Role:
         world.seen[role] |= shared
@@ -258,6 +295,33 @@ def _house(world: World, *, others: dict[str, Any], alma: User, ines: User) -> N
     world.hidden[Role.RADIOLOGIST]["record outside my teams"] = {"pk": uuid.UUID(int=7)}
     world.hidden[Role.IT_STAFF]["log-in"] = {"pk": petra.pk}
     assert EmergencyAccess.objects.running().count() == 1
+
+
+def _transfer(rachel: User, adam: User) -> Keys:
+    """A study that was moved from one record to another."""
+    wrong, right = (
+        people.create_patient(
+            acting_user=None, mrn=f"MRN-{name}", given_name=name, family_name="Person", birth_date=date(1980, 1, 1)
+        )
+        for name in ("Wrong", "Right")
+    )
+    study = actions.create_study(acting_user=rachel, patient=wrong, modality="US")
+    moved = actions.split_patient(
+        acting_user=adam, source=wrong, studies=[study], target=right, reason="Filed on the wrong record."
+    )
+    return {"pk": wrong.pk, "transfer": moved.pk}
+
+
+def _package(study: Keys, *, by: User) -> Keys:
+    """A de-identified package that is ready."""
+    chosen = Study.objects.filter(**study)
+    people.give_consent(acting_user=chosen.get().patient.user, purpose="research")
+    export = actions.request_export(acting_user=by, studies=chosen, purpose="Quality figures of the year.")
+    claim = jobs.claim(DeidentifiedExport, export.pk)
+    assert claim is not None
+    with NamedTemporaryFile() as file:
+        assert actions.record_export(claim=claim, package=Path(file.name), sha256="0" * 64, image_count=0, left_out=[])
+    return {"pk": export.pk}
 
 
 def _model() -> ModelVersion:

@@ -150,6 +150,8 @@ WRITERS = {
     "accounts/actions/appointments.py",
     "accounts/actions/consents.py",
     "accounts/actions/tokens.py",
+    "accounts/actions/sign_in.py",
+    "accounts/actions/second_factor.py",
     "accounts/actions/notifications.py",
     "accounts/actions/mail.py",
     "accounts/actions/field_keys.py",
@@ -170,6 +172,7 @@ WRITERS = {
     "diagnosis/actions/steps.py",
     "diagnosis/actions/studies.py",
     "portal/jobs.py",
+    "portal/bench/dashboard.py",
     "portal/bench/history_data.py",
 }
 """Verbs, ledger, use of a token, durable jobs; and the filling of an empty database to measure lists."""

@@ -1,0 +1,168 @@
+"""IT staff run the site and meet no patient: every page, file and answer that opens for them is searched for one."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import pytest
+from django.contrib import admin
+from django.http import HttpResponse
+from django.urls import NoReverseMatch, reverse
+
+from accounts.permissions import may
+from accounts.roles import Role
+from portal.addresses import addresses
+from tests.portal.access_samples import SAMPLES
+from tests.portal.access_world import PLANTED, World
+from tests.portal.test_access_matrix import path_of
+from tests.portal.test_closed_by_default import OPEN
+
+IT = Role.IT_STAFF
+NEVER = ("patient", "image", "report", "study", "analysis", "ledger", "message", "assessment")
+"""What the table must not let IT staff view, whatever else changes."""
+
+
+def body_of(answer: HttpResponse) -> str:
+    """All that was sent: headers, and the body as a person would read it."""
+    whole = answer.getvalue() if answer.streaming else answer.content
+    answer.close()
+    text = whole.decode("utf-8", errors="replace")
+    if "json" in answer.get("Content-Type", ""):
+        text += json.dumps(json.loads(text), ensure_ascii=False)
+    return f"{answer.headers} {text} {html.unescape(text)}".casefold()
+
+
+def leaks(answer: HttpResponse) -> list[str]:
+    text = body_of(answer)
+    return [what for what, words in PLANTED.items() if words.casefold() in text]
+
+
+def opened(world: World) -> list[str]:
+    """Every address outside the admin site that the table opens to IT staff, and those that are open to all."""
+    user, found = world.people[IT], []
+    for address in addresses():
+        if address.is_admin:
+            continue
+        asked = address.permissions.get("GET")
+        if asked is not None and may(user, *asked):
+            keys = world.seen[IT].get(SAMPLES.get(address.name, ""), {})
+            if keys or not address.arguments:
+                found.append(path_of(address, keys))
+        elif address.name in OPEN and not address.arguments:
+            found.append(reverse(address.name))
+    return found
+
+
+def admin_pages() -> list[str]:
+    """Every page of the admin site: the lists, the forms, and each row of each of its models."""
+    pages = [reverse("admin:index")]
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        pages += [reverse(f"{name}_changelist"), f"{reverse(f'{name}_changelist')}?q=Wintergreenova"]
+        for view in ("add", "export"):
+            try:
+                pages.append(reverse(f"{name}_{view}"))
+            except NoReverseMatch:
+                continue
+        for row in model._default_manager.all():
+            pages += [reverse(f"{name}_{view}", args=[row.pk]) for view in ("change", "history", "delete")]
+        app_list = reverse("admin:app_list", args=[model._meta.app_label])
+        if app_list not in pages:
+            pages.append(app_list)
+    return pages
+
+
+def test_the_table_gives_them_no_patient(world):
+    assert [name for name in NEVER if may(world.people[IT], name, "view")] == []
+
+
+def test_what_they_need_is_open(world):
+    user = world.people[IT]
+
+    for target, verb in (
+        ("job", "view"),
+        ("job", "retry"),
+        ("model", "view"),
+        ("operations", "view"),
+        ("user", "view"),
+        ("mail", "retry"),
+        ("ledger_metadata", "view"),
+    ):
+        assert may(user, target, verb)
+    for page in ("/", "/users/", "/models/", "/operations/parts/", "/admin/"):
+        assert world.client(IT).get(page).status_code == 200
+
+
+def test_the_planted_patient_is_found_where_she_may_be_read(world):
+    """The search itself works: her radiologist reads everything that is planted."""
+    client, seen = world.client(Role.RADIOLOGIST), world.seen[Role.RADIOLOGIST]
+    read = {
+        what
+        for name, kind in (
+            ("patient-detail", "patient"),
+            ("patient-messages", "patient"),
+            ("study-detail", "study"),
+            ("analysis-detail", "analysis"),
+        )
+        for what in leaks(client.get(reverse(name, kwargs=seen[kind])))
+    }
+    read |= set(leaks(world.client(Role.ADMINISTRATOR).get("/emergency-access/")))
+    read |= set(leaks(world.client(Role.ADMINISTRATOR).get("/users/")))
+
+    assert set(PLANTED) - read == set()
+
+
+def test_no_page_and_no_answer_names_a_patient(world):
+    client, found = world.client(IT), {}
+    paths = opened(world)
+    for path in paths:
+        answer = world.program(IT).get(path) if path.startswith("/api/v1/") else client.get(path)
+        assert answer.status_code < 500, path
+        found[path] = leaks(answer)
+
+    assert len(paths) > 40
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def test_no_page_of_the_admin_site_names_a_patient(world):
+    client, found, shown = world.client(IT), {}, 0
+    for path in admin_pages():
+        answer = client.get(path)
+        assert answer.status_code < 500, path
+        shown += answer.status_code == 200
+        found[path] = leaks(answer)
+
+    assert shown > 5
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def test_the_admin_site_has_no_clinical_model():
+    clinical = {"patient", "study", "image", "report", "assessment", "message", "appointment", "knownoutcome"}
+
+    assert {model._meta.model_name for model in admin.site._registry} & clinical == set()
+
+
+@pytest.mark.parametrize("kind", ["patient", "study", "image", "analysis", "report", "appointment"])
+def test_an_address_that_they_were_sent_leads_nowhere(world, kind):
+    paths = [
+        path_of(address, world.seen[IT][kind]) for address in addresses() if SAMPLES.get(address.name) == kind
+    ]
+    client = world.client(IT)
+
+    assert paths
+    for path in paths:
+        answer = world.program(IT).get(path) if path.startswith("/api/") else client.get(path)
+        assert answer.status_code in (403, 404, 405), path
+        assert leaks(answer) == []
+
+
+def test_a_search_for_her_name_finds_nothing(world):
+    client = world.client(IT)
+
+    for words in PLANTED.values():
+        for page in ("/users/", "/admin/accounts/user/"):
+            shown = body_of(client.get(page, {"q": words}, follow=True)).replace(words.casefold(), "", 4)
+            assert PLANTED["family name"].casefold() not in shown
+        answer = client.post("/users/", {"q": words}, follow=True)
+        assert "nobody found" in body_of(answer)
