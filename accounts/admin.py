@@ -13,9 +13,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import actions
-from accounts.admin_rows import JobAdmin, RuleBroken, ShownAdmin, TableAdmin, masked, masked_text, moment
+from accounts.admin_rows import (
+    FilledValuesFilter,
+    JobAdmin,
+    RuleBroken,
+    ShownAdmin,
+    TableAdmin,
+    masked,
+    masked_text,
+    moment,
+)
 from accounts.models import AuditEvent, Notification, OutgoingMail, Team, User
 from accounts.permissions import may, may_grant
+from accounts.reconfirm import reconfirmed
 from accounts.roles import Role
 
 
@@ -25,8 +35,13 @@ class ChangedByActionAdmin(TableAdmin):
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
+        if request.method == "POST":
+            return reconfirmed(self._take_changes)(request, object_id, form_url, extra_context)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _take_changes(self, request: HttpRequest, *args: Any) -> Any:
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return super().changeform_view(request, *args)
         except ValidationError as refusal:
             sentences = refusal.messages
         except PermissionError as rule:
@@ -120,7 +135,7 @@ class OutgoingMailAdmin(JobAdmin):
     about = "What waits, what was sent, what the mail server refused; not what is written."
     columns = (*JobAdmin.columns, "kind", "recipient", "created_at", "sent_at", "user__role")
     list_display = ("short_id", "kind", "to", "state_words", "attempts", "created", "sent", "error_code")
-    list_filter = ("state", "kind", "error_code")
+    list_filter = ("state", "kind", ("error_code", FilledValuesFilter))
     ordering = ("-created_at",)
     fields = ("id", "kind", "to", "state_words", "attempts", "created", "sent", "error_code", "detail")
     created = moment("created_at", "created")
@@ -192,7 +207,7 @@ class LedgerMetadataAdmin(ShownAdmin):
     columns = ("id", "at", "actor_role", "action", "channel", "object_type")
     list_display = ("when", "role", "action", "channel", "object_type")
     list_display_links = None
-    list_filter = ("actor_role", "channel", "object_type")
+    list_filter = ("actor_role", "channel", ("object_type", FilledValuesFilter))
     ordering = ("-at",)
     fields: ClassVar[Any] = ("at", "actor_role", "action", "channel", "object_type")
     change_list_template = "admin/ledger_metadata.html"

@@ -126,7 +126,7 @@ class ShownAdmin(TableAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
 
-    @admin.display(description=format_html('<input type="checkbox" id="action-toggle">'))
+    @admin.display(description=SafeString('<input type="checkbox" id="action-toggle">'))
     def action_checkbox(self, obj: Any) -> SafeString:
         """Django names the row by ``str(obj)``, which is the result of an analysis."""
         label = f"Choose {self.opts.verbose_name} {str(obj.pk)[:8]}"
@@ -144,6 +144,14 @@ class ShownAdmin(TableAdmin):
         return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), **named})
 
 
+class FilledValuesFilter(admin.AllValuesFieldListFilter):
+    """The values that there are, without the empty one, which would be a link without words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lookup_choices = self.lookup_choices.exclude(**{self.field_path: ""})
+
+
 class JobAdmin(ShownAdmin):
     """Background work as a technical row: state, attempts, times, code and detail. No patient, no result."""
 
@@ -154,10 +162,10 @@ class JobAdmin(ShownAdmin):
     )
     list_display: Any = ("short_id", "state_words", "attempts", "queued", "finished", "error_code")
     list_display_links = ("short_id",)
-    list_filter: ClassVar[Any] = ("state", "error_code")
+    list_filter: ClassVar[Any] = ("state", ("error_code", FilledValuesFilter))
     ordering = ("-queued_at",)
     search_fields = ("id",)
-    search_help_text = "The whole number of a row"
+    search_help_text = "Number of a row, in full"
     fields: ClassVar[Any] = (
         *("id", "state_words", "stage", "attempts", "queued", "started", "finished", "lease"),
         *("error_code", "detail"),

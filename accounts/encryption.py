@@ -1,9 +1,9 @@
 """Text that is encrypted in the database: contact data and what patients write.
 
-Fernet (AES-128-CBC with HMAC-SHA256, github.com/fernet/spec) under ``settings.FIELD_KEYS``: the first key encrypts, every
-key decrypts, so that keys can be changed while the site runs (``manage.py rotate_field_keys``). Our own field, because
-the libraries for it hand out the ciphertext as if it were the text when the key is missing, and the next save of the
-record would encrypt that once more: see docs/privacy.md.
+Fernet (AES-128-CBC with HMAC-SHA256, github.com/fernet/spec) under ``settings.FIELD_KEYS``: the first key encrypts, all
+decrypt, so that keys can be changed while the site runs (``manage.py rotate_field_keys``). Our own field, because the
+libraries for it hand out the ciphertext as if it were the text when the key is missing, and the next save of the record
+would encrypt that once more: see docs/privacy.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the ledger needs of every request: from where and by which door, who was refused, and that no view goes untold."""
+"""What the ledger needs of a request: from where and by which door, who was refused, and that no view goes untold."""
 
 from __future__ import annotations
 
@@ -94,9 +94,10 @@ def _tell(request: HttpRequest, response: HttpResponse, *, door: str) -> None:
                 method=request.method if request.method in METHODS else "other",
             )
         )
-    elif asked and asked[0] in WATCHED and response.status_code in SHOWN and _shows(request.method, asked[1]):
-        if request.user.is_authenticated and not _has_told():
-            _note_view(request, asked, match.kwargs, match.route, page=match.view_name)
+        return
+    looks = asked is not None and asked[0] in WATCHED and _shows(request.method, asked[1])
+    if asked and looks and response.status_code in SHOWN and request.user.is_authenticated and not _has_told():
+        _note_view(request, asked, match.kwargs, match.route, page=match.view_name)
 
 
 def _shows(method: str | None, verb: str) -> bool:
@@ -113,9 +114,7 @@ def _permission(view: Any, method: str) -> tuple[str, str] | None:
     return needed.get({"HEAD": "GET", "OPTIONS": "GET"}.get(method, method))
 
 
-def _refusal(
-    request: HttpRequest, response: HttpResponse, *, asked: tuple[str, str] | None, door: str
-) -> str | None:
+def _refusal(request: HttpRequest, response: HttpResponse, *, asked: tuple[str, str] | None, door: str) -> str | None:
     """Why the answer is a refusal, or ``None`` where it is none."""
     status = response.status_code
     if status == 401:
@@ -148,9 +147,7 @@ def _has_told() -> bool:
     return any(not action.startswith(NOT_A_VIEW) for action in audit.noted_in_request.get() or ())
 
 
-def _note_view(
-    request: HttpRequest, asked: tuple[str, str], kwargs: dict[str, Any], route: str, *, page: str
-) -> None:
+def _note_view(request: HttpRequest, asked: tuple[str, str], kwargs: dict[str, Any], route: str, *, page: str) -> None:
     object_type, object_id = _object(asked, kwargs, route)
     patient = None
     if object_type == "patient":

@@ -63,8 +63,11 @@ class _House:
     """What rows are compared with."""
 
     def __init__(self, rows: list[Mapping[str, str]]) -> None:
-        self.users = {canonical(user.email): user for user in User.objects.prefetch_related("teams")}
-        self.looks = {drawn(address): address for address in self.users}
+        typed = {canonical(row.get("email", "")) for row in rows}
+        everybody = {canonical(email): email for email in User.objects.values_list("email", flat=True)}
+        known = User.objects.filter(email__in=[everybody[address] for address in typed & everybody.keys()])
+        self.users = {canonical(user.email): user for user in known.prefetch_related("teams")}
+        self.looks = {drawn(address): address for address in everybody}
         self.teams = {team.name.casefold(): team for team in Team.objects.all()}
         self.lines: dict[str, list[str]] = defaultdict(list)
         self.drawn_on: dict[str, set[str]] = defaultdict(set)

@@ -37,14 +37,10 @@ def has_room(request: HttpRequest, *, action: str, key: str = "") -> bool:
     """Whether another try would be within the limits; counts nothing."""
     config = {action: settings.ACCOUNT_RATE_LIMITS[action]}
     return bool(
-        ratelimit.consume(
-            request, app=_ROOM, action=action, config=config, key=key, limit_get=True, dry_run=True
-        )
+        ratelimit.consume(request, app=_ROOM, action=action, config=config, key=key, limit_get=True, dry_run=True)
     )
 
 
 def forget(request: HttpRequest, *, action: str, key: str = "") -> None:
     """Start the count anew, after a success that proves who it is."""
-    ratelimit.clear(
-        request, app=_ROOM, action=action, config={action: settings.ACCOUNT_RATE_LIMITS[action]}, key=key
-    )
+    ratelimit.clear(request, app=_ROOM, action=action, config={action: settings.ACCOUNT_RATE_LIMITS[action]}, key=key)

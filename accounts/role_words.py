@@ -41,6 +41,11 @@ class Line:
     last: bool
     span: int
 
+    @property
+    def who(self) -> str:
+        """The roles that may, where there is no room for a column each."""
+        return ", ".join(str(role.label) for role, may in zip(Role, self.allowed, strict=True) if may)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -191,7 +196,7 @@ WORDS: dict[str, Words] = {
     "deidentified_export": Words(
         HOUSE, "De-identified exports", {"view": "see and download", "create": "have made"}, {}
     ),
-    "job": Words(HOUSE, "Jobs", {"view": "see", "retry": "try again", "cancel": "cancel"}, {"": "By number, not name."}),
+    "job": Words(HOUSE, "Jobs", {"view": "see", "retry": "try again", "cancel": "cancel"}, {"": "By number, no name."}),
     "mail": Words(HOUSE, "Outgoing e-mail", {"view": "see", "retry": "send again"}, {"": "It says nothing clinical."}),
     "operations": Words(HOUSE, "Operations and admin site", {"view": "open"}, {"": "Names no patient."}),
 }

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.internal.flows.login import get_authentication_records
-from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.account.signals import (
+    authentication_step_completed,
+    password_changed,
+    password_reset,
+    password_set,
+)
 from allauth.mfa import signals as mfa_signals
 from allauth.mfa.models import Authenticator
 from django.contrib.auth import update_session_auth_hash
@@ -33,6 +38,13 @@ def note_sign_in(*, user: User, request: HttpRequest | None = None, **kwargs: An
         timeouts.begin(request.session)
         by = [record.get("type") or record["method"] for record in get_authentication_records(request, user)]
     audit.record("user.signed_in", actor=user, target=user, by=by)
+
+
+@receiver(authentication_step_completed)
+def note_confirmation(*, user: User, method: str, reauthenticated: bool = False, **kwargs: Any) -> None:
+    """That somebody who is signed in proved again who they are, before a dangerous act."""
+    if reauthenticated:
+        audit.record("user.reconfirmed", actor=user, target=user, by=kwargs.get("type") or method)
 
 
 @receiver(user_logged_out)

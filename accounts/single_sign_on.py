@@ -35,10 +35,10 @@ def is_connected(user: User) -> bool:
     return bool(settings.OIDC_URL) and SocialAccount.objects.filter(user=user, provider=PROVIDER).exists()
 
 
-def refused(request: HttpRequest, *, user: User | None, reason: str) -> HttpResponse:
+def refused(request: HttpRequest, *, user: User | None, code: str) -> HttpResponse:
     """Note in the ledger that the provider brought somebody who is not let in, and say what to do."""
-    actions.note_refused_provider(user=user, reason=reason)
-    return render(request, "account/provider_refused.html", {"reason": reason}, status=403)
+    actions.note_refused_provider(user=user, code=code)
+    return render(request, "account/provider_refused.html", {"code": code}, status=403)
 
 
 class HospitalProvider(OpenIDConnectOAuth2Adapter):
@@ -79,17 +79,17 @@ class KnownPeopleAdapter(DefaultSocialAccountAdapter):
         userinfo, token = claims.get("userinfo") or {}, claims.get("id_token") or {}
         if not token or (userinfo and userinfo.get("sub") != token.get("sub")):
             # OpenID Connect Core 5.3.2: the two have to be about the same person.
-            raise ImmediateHttpResponse(refused(request, user=None, reason="subjects differ"))
+            raise ImmediateHttpResponse(refused(request, user=None, code="subjects_differ"))
         if sociallogin.state.get("process") != AuthProcess.LOGIN:
-            raise ImmediateHttpResponse(refused(request, user=None, reason="not a sign-in"))
+            raise ImmediateHttpResponse(refused(request, user=None, code="not_a_sign_in"))
         if sociallogin.is_existing:
             return
         user = self._person(sociallogin)
         if user is None:
-            raise ImmediateHttpResponse(refused(request, user=None, reason="not on record"))
+            raise ImmediateHttpResponse(refused(request, user=None, code="not_on_record"))
         if SocialAccount.objects.filter(user=user, provider=PROVIDER).exists():
             # The address was given to another person of the provider.
-            raise ImmediateHttpResponse(refused(request, user=user, reason="another person"))
+            raise ImmediateHttpResponse(refused(request, user=user, code="another_person"))
         sociallogin.connect(request, user)
         actions.note_provider_connected(user=user)
 
@@ -109,5 +109,5 @@ class KnownPeopleAdapter(DefaultSocialAccountAdapter):
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        reason = type(exception).__name__ if exception else f"provider: {error}"
-        raise ImmediateHttpResponse(refused(request, user=None, reason=reason))
+        code = type(exception).__name__ if exception else f"provider_{error}"
+        raise ImmediateHttpResponse(refused(request, user=None, code=code))

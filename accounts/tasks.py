@@ -16,6 +16,9 @@ from portal.jobs import Claim
 def send_mail(claim: Claim) -> None:
     """RUNNING -> SUCCEEDED, FAILED, or QUEUED again when the mail server does not take it now."""
     mail = OutgoingMail.objects.get(pk=claim.pk)
+    if actions.is_stale(mail):
+        actions.give_up_mail(claim=claim, detail="No worker had it in time, or it was tried again too late.")
+        return
     claim.extend(stage="talking to the mail server")
     try:
         mailing.hand_over(mail)

@@ -11,24 +11,6 @@ from accounts.models import EmergencyAccess, Team, User
 from accounts.roles import Role
 
 
-class TeamsField(forms.ModelMultipleChoiceField):
-    """The teams a person is in, as check boxes: those that are on, and those they are in already.
-
-    Args:
-        of: whose; ``None`` for somebody who is being made.
-    """
-
-    widget = forms.CheckboxSelectMultiple
-
-    def __init__(self, *, of: User | None = None, **options: Any) -> None:
-        teams = Team.objects.filter(is_active=True)
-        if of is not None and of.pk is not None:
-            teams = (teams | Team.objects.filter(members=of)).distinct()
-            options.setdefault("initial", of.teams.all())
-        options.setdefault("help_text", "A radiologist sees the studies of these teams, and those of no team.")
-        super().__init__(queryset=teams, required=False, label="Teams", **options)
-
-
 class MembersField(forms.ModelMultipleChoiceField):
     """Who is in a team: staff who may sign in, and who is in it already."""
 
@@ -38,6 +20,7 @@ class MembersField(forms.ModelMultipleChoiceField):
         radiologists = User.objects.filter(role=Role.RADIOLOGIST, is_active=True)
         people = (radiologists | User.objects.filter(teams=team)).distinct()
         super().__init__(queryset=people, required=False, label="Members", initial=team.members.all(), **options)
+        self.widget.attrs["class"] = "form-check-input"
 
 
 class TeamForm(forms.ModelForm):

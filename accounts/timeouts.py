@@ -81,9 +81,7 @@ class SessionTimeoutMiddleware:
             now = time.time()
             remaining = left(request.session, now)
             if remaining.seconds <= 0:
-                actions.note_timeout(
-                    user=request.user, session_key=request.session.session_key or "", by=remaining.by
-                )
+                actions.note_timeout(user=request.user, session_key=request.session.session_key or "", by=remaining.by)
                 request.session.flush()
                 request.user = AnonymousUser()
             elif not is_background(request) and touch(request.session, now):

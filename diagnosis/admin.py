@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 
-from accounts.admin_rows import JobAdmin, RuleBroken, ShownAdmin, moment
+from accounts.admin_rows import FilledValuesFilter, JobAdmin, RuleBroken, ShownAdmin, moment
 from accounts.models import User
 from diagnosis import actions
 from diagnosis.models import Analysis, DeidentifiedExport, ModelVersion, Report, ShadowReading
@@ -34,7 +34,7 @@ class AnalysisAdmin(DiagnosisJobAdmin):
     about = "The reading of an image by a model."
     columns = (*JobAdmin.columns, "modality", "model_name", "model_version")
     list_display = (*JobAdmin.list_display, "modality", "model_version")
-    list_filter = ("state", "error_code", "modality")
+    list_filter = ("state", ("error_code", FilledValuesFilter), "modality")
     fields = (*JobAdmin.fields, "modality", "model_name", "model_version")
 
 

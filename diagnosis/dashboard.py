@@ -1,5 +1,7 @@
-"""The figures of the administrator's dashboard: counted from the rows as they are now, in a few questions an index
-answers. Nothing is kept between requests but the size of the stored files, which says when it was added up."""
+"""The figures of the administrator's dashboard: counted from the rows as they are now, by questions an index answers.
+
+Nothing is kept between requests, so no number is older than the page.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ class Span:
     @classmethod
     def asked(cls, text: str | None) -> Span:
         """Of ``?days=``; anything but one of :data:`RANGES` is the usual one."""
-        return cls(days=int(text) if text in map(str, RANGES) else DEFAULT_DAYS)
+        return cls(days=next((days for days in RANGES if str(days) == text), DEFAULT_DAYS))
 
     @property
     def first_day(self) -> date:
@@ -143,7 +145,7 @@ def tiles(user: User, span: Span) -> list[Tile]:
         Tile("Studies", new_studies, f"{reverse('study-list')}?{urlencode({'from': first})}", note="begun"),
         Tile(
             "Reports released",
-            released.values("analysis").distinct().count(),
+            released.aggregate(n=Count("analysis", distinct=True))["n"],
             history(released=first),
             note="to their patients, not withdrawn",
         ),
@@ -217,7 +219,8 @@ def waiting(user: User, span: Span) -> Waiting:
     queued = analyses.filter(state=State.QUEUED).order_by("queued_at")
     oldest = queued.values_list("queued_at", flat=True).first()
     started = analyses.filter(queued_at__gte=span.since, started_at__isnull=False).order_by("-queued_at")
-    times = [begin - asked for asked, begin in started.values_list("queued_at", "started_at")[:LATEST_STARTED]]
+    latest = started.values_list("queued_at", "started_at")[:LATEST_STARTED]
+    times = [begin - asked for asked, begin in latest if begin is not None]
     return Waiting(
         queued=queued.count(),
         running=analyses.filter(state=State.RUNNING).count(),

@@ -10,14 +10,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import Count, Exists, OuterRef, Q
-from django.db.models.functions import ExtractMonth, ExtractYear
+from django.db.models import Count, Exists, OuterRef, Q, Value
+from django.db.models.functions import Concat
 
 from diagnosis.agreement import Proportion
 from diagnosis.models import Assessment, ModelVersion
 from diagnosis.models.analysis import Label
-from diagnosis.scanner_months import first_month, lines, months, named
-from portal.jobs import State
+from diagnosis.scanner_months import lines, monthly, months
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +76,23 @@ def by_scanner(model: ModelVersion) -> list[Scanner]:
         Q(created_at__gt=OuterRef("created_at")) | Q(created_at=OuterRef("created_at"), pk__gt=OuterRef("pk"))
     )
     reader, said = Q(label=Label.MALIGNANT), Q(analysis__label=Label.MALIGNANT)
-    rows = (
-        Assessment.objects.filter(
-            ~Exists(later),
-            answered_opinions=None,
-            created_at__gte=first_month(),
-            analysis__state=State.SUCCEEDED,
-            analysis__model_name=model.name,
-            analysis__model_version=model.version,
-        )
-        .order_by()
-        .values("analysis__image__device", year=ExtractYear("created_at"), month=ExtractMonth("created_at"))
-        .annotate(
-            n=Count("pk"),
-            reader_alone=Count("pk", filter=reader & ~said),
-            model_alone=Count("pk", filter=said & ~reader),
-        )
+    # As an expression: by the columns themselves SQLite would go through every analysis of the version, month by month,
+    # and ask for the conclusions on each.
+    spoke = Concat("analysis__model_name", Value(" "), "analysis__model_version")
+    concluded = Assessment.objects.alias(spoke=spoke).filter(
+        ~Exists(later), answered_opinions=None, spoke=f"{model.name} {model.version}"
+    )
+    rows = monthly(
+        concluded,
+        moment="created_at",
+        device="analysis__image__device",
+        n=Count("pk"),
+        reader_alone=Count("pk", filter=reader & ~said),
+        model_alone=Count("pk", filter=said & ~reader),
     )
     cells: dict[str, dict[date, Cell]] = defaultdict(dict)
-    for row in rows:
-        name = named(row["analysis__image__device"])
-        month = date(row["year"], row["month"], 1)
-        counts = Cell(row["n"], row["reader_alone"], row["model_alone"])
-        cells[name][month] = cells[name].get(month, Cell()) + counts
+    for month, name, counts in rows:
+        cells[name][month] = cells[name].get(month, Cell()) + Cell(*counts)
     size = {name: sum(cell.n for cell in of_name.values()) for name, of_name in cells.items()}
     return [_scanner(line, [cells[name] for name in names]) for line, names in lines(size).items()]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from django.db.models import Case, Count, F, FloatField, Q, Sum, When
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, ExtractMonth, ExtractYear
+from django.db.models.functions import Cast
 
 from diagnosis.agreement import Proportion
 from diagnosis.models import Analysis, ModelVersion
-from diagnosis.scanner_months import first_month, lines, months, named
+from diagnosis.scanner_months import lines, monthly, months
 from portal.jobs import State
 
 
@@ -64,6 +64,7 @@ class _Cell:
         )
 
 
+ENDED = (State.SUCCEEDED, State.REJECTED)
 OWN = Case(
     When(own_probabilities__isnull=False, then=Cast(KT("own_probabilities__malignant"), FloatField())),
     default=F("probability_malignant"),
@@ -74,29 +75,21 @@ OWN = Case(
 
 def by_scanner(model: ModelVersion) -> list[ScannerDrift]:
     """Mean score and refusals of a version for the last months; all scanners together first. Empty without images."""
-    rows = (
-        Analysis.objects.filter(
-            model_name=model.name, model_version=model.version, queued_at__gte=first_month(), state__in=ENDED
-        )
-        .order_by()
-        .values("image__device", year=ExtractYear("queued_at"), month=ExtractMonth("queued_at"))
-        .annotate(
-            scored=Count("pk", filter=Q(state=State.SUCCEEDED)),
-            refused=Count("pk", filter=Q(state=State.REJECTED)),
-            summed=Sum(OWN),
-        )
+    analyses = Analysis.objects.filter(model_name=model.name, model_version=model.version, state__in=ENDED)
+    rows = monthly(
+        analyses,
+        moment="queued_at",
+        device="image__device",
+        scored=Count("pk", filter=Q(state=State.SUCCEEDED)),
+        summed=Sum(OWN),
+        refused=Count("pk", filter=Q(state=State.REJECTED)),
     )
     cells: dict[str, dict[date, _Cell]] = defaultdict(dict)
-    for row in rows:
-        of_name = cells[named(row["image__device"])]
-        month = date(row["year"], row["month"], 1)
-        cell = _Cell(row["scored"], row["summed"] or 0.0, row["refused"])
-        of_name[month] = of_name.get(month, _Cell()) + cell
+    for month, name, (scored, summed, refused) in rows:
+        of_name = cells[name]
+        of_name[month] = of_name.get(month, _Cell()) + _Cell(scored, summed or 0.0, refused)
     size = {name: sum(cell.met for cell in of_name.values()) for name, of_name in cells.items()}
     return [_scanner(line, [cells[name] for name in names]) for line, names in lines(size).items()]
-
-
-ENDED = (State.SUCCEEDED, State.REJECTED)
 
 
 def _scanner(name: str, cells: list[dict[date, _Cell]]) -> ScannerDrift:

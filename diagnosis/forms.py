@@ -61,8 +61,8 @@ class AssignForm(forms.Form):
     team = forms.ModelChoiceField(Team.objects.none(), required=False, empty_label="Every radiologist", label="Team")
 
     def __init__(self, *args: Any, study: Study, **options: Any) -> None:
-        super().__init__(*args, initial={"team": study.team_id}, auto_id="assign_%s", **options)
-        teams = Team.objects.filter(is_active=True) | Team.objects.filter(pk=study.team_id)
+        super().__init__(*args, **{"initial": {"team": study.team_id}, "auto_id": "assign_%s", **options})
+        teams = Team.objects.filter(is_active=True) | Team.objects.filter(studies=study)
         self.fields["team"].queryset = teams.distinct()  # type: ignore[attr-defined]
         self.fields["team"].widget.attrs["class"] = "form-select"
 
@@ -79,7 +79,7 @@ class BatchForm(TeamChoiceMixin, forms.Form):
     confirm_differences = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, modality: str, **options: Any) -> None:
-        """``new_study_of`` (a patient) and ``user`` where the upload begins a study, whose team may have to be asked."""
+        """``new_study_of`` (a patient) and ``user``: the upload begins a study, whose team may have to be asked."""
         patient, user = options.pop("new_study_of", None), options.pop("user", None)
         super().__init__(*args, **options)
         if patient is not None and user is not None:

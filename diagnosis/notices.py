@@ -7,6 +7,7 @@ patient or says what a result is: a study is named by the first eight digits of 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
@@ -105,7 +106,7 @@ def _ended(study: Study, user: User, state: State, since: datetime | None) -> Qu
     return _since(Analysis.objects.filter(image__study=study, image__uploaded_by=user, state=state), since)
 
 
-def _since(rows: QuerySet[Analysis], since: datetime | None) -> QuerySet[Analysis]:
+def _since(rows: QuerySet[Any], since: datetime | None) -> QuerySet[Any]:
     return rows if since is None else rows.filter(finished_at__gt=since)
 
 

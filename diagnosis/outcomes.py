@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnosis.agreement import Proportion
-from diagnosis.models import Analysis, KnownOutcome, Laterality, ModelVersion
+from diagnosis.models import Image, KnownOutcome, Laterality, ModelVersion
 from diagnosis.models.analysis import Label
-from portal.jobs import State
 
 Breast = tuple[Any, str]
 """Key of a study, and a side."""
@@ -94,15 +93,23 @@ def against(outcomes: dict[Breast, bool], reads: Iterable[Read]) -> Truth:
 
 def of_model(model: ModelVersion) -> Truth:
     """What a version said here against the outcomes that were entered, since it was installed."""
+    # From the few images of studies with an outcome to their analyses: the other way round, every analysis of the
+    # version would be read.
     with_outcome = KnownOutcome.objects.order_by().values("study")
-    rows = Analysis.objects.filter(
-        state=State.SUCCEEDED, model_name=model.name, model_version=model.version, image__study__in=with_outcome
-    ).order_by()
-    columns = ("image__study_id", "image__laterality", "image__study__laterality", "label")
+    rows = Image.objects.filter(study__in=with_outcome).order_by()
+    said = rows.values_list(
+        "study_id",
+        "laterality",
+        "study__laterality",
+        "analysis__label",
+        "analysis__model_name",
+        "analysis__model_version",
+    )
     return against(
         known(),
         (
             Read(study=study, side=side_of(own, of_study), malignant=label == Label.MALIGNANT)
-            for study, own, of_study, label in rows.values_list(*columns)
+            for study, own, of_study, label, *spoke in said
+            if label and spoke == [model.name, model.version]
         ),
     )

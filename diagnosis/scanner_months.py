@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from typing import Any
 
+from django.db.models import QuerySet, Value
 from django.utils import timezone
 
 MONTHS = 12
@@ -16,17 +18,31 @@ NOT_STATED = "Scanner not stated"
 OTHERS = "Other scanners"
 
 
-def first_month() -> datetime:
-    """The beginning of the first of :data:`MONTHS`, in the site's time zone."""
-    first = months()[0]
-    return datetime(first.year, first.month, 1, tzinfo=timezone.get_current_timezone())
-
-
 def months() -> list[date]:
     """The first day of each of the months, oldest first."""
     today = timezone.localdate()
     last = today.year * 12 + today.month - 1
     return [date(month // 12, month % 12 + 1, 1) for month in range(last - MONTHS + 1, last + 1)]
+
+
+def monthly(rows: QuerySet[Any], *, moment: str, device: str, **figures: Any) -> Iterator[tuple[date, str, list[Any]]]:
+    """Aggregate ``rows`` by month and scanner: yields the month, the scanner, and the figures in their order.
+
+    One range of ``moment`` a month, asked together: grouping by the month would compute the month of every row.
+
+    Args:
+        moment, device: paths of the time and of the scanner's name.
+        figures: aggregates.
+    """
+    begins = [datetime(one.year, one.month, 1, tzinfo=timezone.get_current_timezone()) for one in months()]
+    ends = [*begins[1:], None]
+    parts = []
+    for place, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+        within = {f"{moment}__gte": begin} | ({f"{moment}__lt": end} if end else {})
+        grouped = rows.filter(**within).order_by().annotate(place=Value(place)).values("place", device)
+        parts.append(grouped.annotate(**figures).values_list("place", device, *figures))
+    for place, name, *found in parts[0].union(*parts[1:], all=True):
+        yield months()[place], named(name), found
 
 
 def named(device: str) -> str:

@@ -17,7 +17,6 @@ log = structlog.get_logger(__name__)
 THUMBNAIL_SIDE = 480
 """Pixels of the longer side: sharp on a card of 240 px on a dense screen."""
 THUMBNAIL_QUALITY = 82
-THUMBNAIL_SECONDS = 300
 
 
 def send(
@@ -29,9 +28,9 @@ def send(
     filename: str,
     attachment: bool = False,
 ) -> HttpResponseBase:
-    """Stream a stored file with its SHA-256 as ETag; 304 to who has it.
+    """Stream a stored file with its SHA-256 as ETag; 304 to a program that has it.
 
-    The browser asks again each time, so that a right that was taken away holds at once.
+    No cache keeps it, so a right that was taken away holds at once.
 
     Raises:
         Http404: when the file is gone from the storage.
@@ -45,7 +44,7 @@ def send(
         log.error("file.missing", name=file.name)
         raise Http404("The file is missing from the storage. Tell IT.") from missing
     response = FileResponse(content, as_attachment=attachment, filename=filename, content_type=content_type)
-    return _private(response, etag=sha256, cache="private, no-cache")
+    return _private(response, etag=sha256)
 
 
 def send_thumbnail(request: HttpRequest, file: FieldFile, *, sha256: str) -> HttpResponseBase:
@@ -67,7 +66,7 @@ def send_thumbnail(request: HttpRequest, file: FieldFile, *, sha256: str) -> Htt
         log.error("file.missing", name=file.name)
         raise Http404("The file is missing from the storage. Tell IT.") from missing
     response = HttpResponse(small.getvalue(), content_type="image/jpeg")
-    return _private(response, etag=etag, cache=f"private, max-age={THUMBNAIL_SECONDS}")
+    return _private(response, etag=etag)
 
 
 def _unchanged(request: HttpRequest, etag: str) -> HttpResponseBase | None:
@@ -75,8 +74,9 @@ def _unchanged(request: HttpRequest, etag: str) -> HttpResponseBase | None:
     return answer if answer is not None and answer.status_code == 304 else None
 
 
-def _private(response: HttpResponseBase, *, etag: str, cache: str) -> HttpResponseBase:
+def _private(response: HttpResponseBase, *, etag: str) -> HttpResponseBase:
+    """Kept by nobody: a workstation is shared, and what its browser stores outlives the session."""
     response["ETag"] = quote_etag(etag)
-    response["Cache-Control"] = cache
+    response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     return response

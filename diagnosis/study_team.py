@@ -15,7 +15,7 @@ def teams_to_choose(user: Any) -> list[Team]:
 
 
 def likely_team(user: Any, *, patient: Patient, teams: list[Team]) -> Team | None:
-    """The team of the patient's newest study among ``teams``, else that of the person's own newest one, else the first."""
+    """That of ``teams`` to which the patient's newest study belongs, else the person's own newest, else the first."""
     studies = Study.objects.filter(team__in=teams).select_related("team").order_by("-created_at")
     newest = studies.filter(patient=patient).first() or studies.filter(created_by=user.pk).first()
     return newest.team if newest is not None else next(iter(teams), None)

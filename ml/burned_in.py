@@ -1,7 +1,7 @@
 """Which pixels of an image may leave the house: the tissue, without what the scanner or a person wrote over it.
 
-Names, numbers and dates are burned into ultrasound frames at the borders, and sometimes within. What is drawn is found as
-``ml.preprocess.overlay`` finds it, what is no tissue as ``sector`` and ``mammogram`` do, and in doubt a pixel is lost.
+Names, numbers and dates are burned into ultrasound frames at the borders, and sometimes within. What is drawn is found
+as ``ml.preprocess.overlay`` finds it, what is no tissue as ``sector`` and ``mammogram`` do; in doubt a pixel is lost.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_DRAWN = 0.001
 """Share of the image that may still look drawn at the second look: single bright spots of tissue do."""
 
 MOST_STROKES = 0.01
-"""Share of the kept pixels near which thin strokes are frequent, as the quality gate counts them, at the second look."""
+"""Share of the kept pixels near which thin strokes are frequent, as the quality gate counts them, at that look."""
 
 
 class NotCleanable(ValueError):

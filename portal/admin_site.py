@@ -18,7 +18,6 @@ from accounts.admin_rows import TableAdmin
 from accounts.permissions import may
 from portal.effective_settings import effective_settings
 
-
 ROOMS = {"accounts": "People and messages", "diagnosis": "Background work and models"}
 
 
@@ -43,15 +42,15 @@ class SenolensAdminSite(AdminSite):
         if admin_class is not None and issubclass(admin_class, TableAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
-    def _build_app_dict(self, request: HttpRequest, label: str | None = None) -> dict[str, Any]:
+    def _build_app_dict(self, request: HttpRequest, label: Any = None) -> dict[str, Any]:
         """The rooms of the project in IT's words: what each page is called and what it is about."""
         found = super()._build_app_dict(request, label)
-        for app in [found] if label and found else found.values():
+        for app in found.values():
             app["name"] = ROOMS.get(app["app_label"], app["name"])
             for entry in app["models"]:
                 row = self._registry[entry["model"]]
-                entry["name"] = row.title or entry["name"]
-                entry["about"] = row.about
+                if isinstance(row, TableAdmin):
+                    entry |= {"name": row.title or entry["name"], "about": row.about}
         return found
 
     def has_permission(self, request: HttpRequest) -> bool:

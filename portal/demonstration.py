@@ -51,7 +51,7 @@ PEOPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What the patient's log-in finds: control examination with a signed and released report, and what else there is."""
+    """What the patient's log-in finds: an examination with a released report, messages and an appointment."""
 
     accession_number: str
     question: str

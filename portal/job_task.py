@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from portal import jobs
 from portal.channel import WORKER, through
 from portal.jobs import Claim, LeasedJob
+from portal.logs import described
 
 log = structlog.get_logger(__name__)
 
@@ -52,9 +52,9 @@ def job_task(
                 except SoftTimeLimitExceeded:
                     detail = "The soft time limit was reached."
                     fail(claim=claim, code="too_slow", message=failure_message, detail=detail)
-                except Exception:  # noqa: BLE001  whatever it was, the job must end in a state that a person can read
+                except Exception as error:  # noqa: BLE001  whatever it was, the job must end in a state that a person can read
                     log.exception("job.failed", job=job_type.__name__, pk=pk)
-                    fail(claim=claim, code="internal_error", message=failure_message, detail=traceback.format_exc())
+                    fail(claim=claim, code="internal_error", message=failure_message, detail=described(error))
 
         return run
 

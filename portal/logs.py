@@ -6,12 +6,18 @@ silenced below the level of errors here, and the report renderer silences them a
 
 from __future__ import annotations
 
+import sys
+import traceback
 from typing import Any
 
 import structlog
+from django.core.exceptions import ValidationError
+from django.db import DataError, IntegrityError
 from structlog.typing import EventDict, Processor
 
 TIMESTAMPER = structlog.processors.TimeStamper(fmt="iso", utc=True)
+LONGEST_CHAIN = 10
+"""Errors of one chain that are written."""
 PROBES = ("GET /healthz", "GET /readyz", "HEAD /healthz", "HEAD /readyz")
 
 
@@ -28,13 +34,41 @@ def without_query(logger: Any, method: str, event: EventDict) -> EventDict:
     return event
 
 
+QUOTING = (ValueError, LookupError, AssertionError, ValidationError, IntegrityError, DataError)
+"""Errors whose own words often quote what was typed or stored: "Key (mrn)=(...) already exists"."""
+NOT_QUOTED = "(its words are left out: they may quote a record)"
+
+
+def described(error: BaseException) -> str:
+    """A traceback with the errors that led to it, without the words of those that quote data."""
+    parts: list[str] = []
+    led_to: BaseException | None = error
+    while led_to is not None and len(parts) < LONGEST_CHAIN:
+        words = NOT_QUOTED if isinstance(led_to, QUOTING) else str(led_to)
+        frames = "".join(traceback.format_tb(led_to.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{frames}{type(led_to).__qualname__}: {words}")
+        led_to = led_to.__cause__ or (None if led_to.__suppress_context__ else led_to.__context__)
+    return "\n\nwhich led to:\n\n".join(reversed(parts))
+
+
+def describe_exception(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Turn ``exc_info`` into text as :func:`described` does."""
+    given = event.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else given
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["exception"] = described(error)
+    return event
+
+
 SHARED_PROCESSORS: list[Processor] = [
     without_query,
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     TIMESTAMPER,
-    structlog.processors.format_exc_info,
+    describe_exception,
 ]
 
 structlog.configure(

@@ -186,6 +186,7 @@ else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
 CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", "filesystem://localhost")
+CACHES: dict[str, dict[str, object]]
 if CELERY_BROKER_URL.startswith("redis"):
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CELERY_BROKER_URL}}
 else:
@@ -272,6 +273,8 @@ ACCOUNT_RATE_LIMITS = {
     "login": "300/m/ip",
     "login_failed": f"60/m/ip,5/{SIGN_IN_REFUSAL_SECONDS}s/key",
     "login_failed_elsewhere": "100/h/key",
+    "token_refused": "10/m/ip",
+    "token_refused_account": "10/m/key",
     "reset_password": "30/m/ip,5/h/key",
     "reset_password_from_key": "60/m/ip",
     "reauthenticate": "20/m/user",
@@ -308,6 +311,8 @@ MFA_FORMS = {
 
 OIDC_URL = env.text("OIDC_URL", "").rstrip("/")
 """The provider's address, below which it has ``.well-known/openid-configuration``; empty: no single sign-on."""
+if OIDC_URL and not DEMO and not OIDC_URL.startswith("https://"):
+    raise ImproperlyConfigured("OIDC_URL has to begin with https://: the provider says who somebody is.")
 OIDC_NAME = env.text("OIDC_NAME", "the hospital's sign-in")
 OIDC_SATISFIES_MFA = env.boolean("OIDC_SATISFIES_MFA", default=False)
 """Whether the provider asks for a second factor itself, so that this site need not."""
@@ -486,7 +491,7 @@ RETENTION_YEARS = env.integer("RETENTION_YEARS", 0, minimum=0, maximum=150)
 EXPORT_DAYS = env.integer("EXPORT_DAYS", 7, minimum=1, maximum=90)
 """How long a de-identified package can be fetched before it is removed."""
 EXPORT_NEEDS_CONSENT = env.boolean("EXPORT_NEEDS_CONSENT", default=True)
-"""Whether a de-identified package holds only patients who agreed to research; else the site has another legal ground."""
+"""Whether a de-identified package holds only patients who agreed; else the site has another legal ground."""
 INVITATION_DAYS = env.integer("INVITATION_DAYS", 14, minimum=1, maximum=90)
 """How long the code that lets a patient make a log-in is valid."""
 PATIENT_SEES_STAFF_NAMES = env.boolean("PATIENT_SEES_STAFF_NAMES", default=False)

@@ -41,7 +41,7 @@ class AlreadyReviewed(Exception):
 
 
 def grant_emergency_access(*, acting_user: User, patient: Patient, reason: str) -> EmergencyAccess:
-    """Open the whole record of ``patient`` to ``acting_user`` for ``EMERGENCY_ACCESS_MINUTES`` and alert administrators.
+    """Open the whole record of ``patient`` to ``acting_user`` for ``EMERGENCY_ACCESS_MINUTES``; alert administrators.
 
     Who holds it already gets the same one, without a second alert.
 
@@ -91,9 +91,8 @@ def _grant(user: User, patient: Patient, reason: str) -> EmergencyAccess:
         text=f"{user.get_full_name()} opened a record by emergency access.",
         path=reverse("emergency-list"),
     )
-    audit.record(
-        "emergency_access.granted", actor=user, target=access, patient=patient, minutes=settings.EMERGENCY_ACCESS_MINUTES
-    )
+    minutes = settings.EMERGENCY_ACCESS_MINUTES
+    audit.record("emergency_access.granted", actor=user, target=access, patient=patient, minutes=minutes)
     return access
 
 

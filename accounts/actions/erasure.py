@@ -82,7 +82,7 @@ def _end_sessions(user: User) -> int:
 
 
 def _remove_user(user: User) -> None:
-    """Delete a log-in with its tokens, notifications and second factors; one that somebody's work refers to is emptied."""
+    """Delete a log-in with all that is its own; one that somebody's work refers to is emptied instead."""
     LogEntry.objects.filter(user=user).delete()
     LogEntry.objects.filter(object_id=str(user.pk), content_type__model="user").delete()
     try:
@@ -113,8 +113,6 @@ def expired() -> dict[str, QuerySet[Model]]:
     return {
         "sessions past their time": Session.objects.filter(expire_date__lt=now),
         "API tokens past their time": ApiToken.objects.filter(expires_at__lt=now),
-        "invitations that were used, revoked or not taken in time": PatientInvitation.objects.filter(
-            expires_at__lt=now
-        ),
+        "invitations past their time": PatientInvitation.objects.filter(expires_at__lt=now),
         "prepared imports past their time": PeopleImport.objects.filter(expires_at__lt=now),
     }

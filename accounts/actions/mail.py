@@ -74,19 +74,29 @@ def postpone_mail(*, claim: Claim, code: str, message: str, detail: str) -> bool
     """``RUNNING -> QUEUED`` until the next try, or ``RUNNING -> FAILED`` once the text is too old to be of use."""
     row = OutgoingMail.objects.get(pk=claim.pk)
     now = timezone.now()
-    if now - row.created_at >= GIVE_UP_AFTER:
-        return fail_mail(
-            claim=claim,
-            code="expired",
-            message=f"The mail server took it on none of {GIVE_UP_AFTER.days} days, so it was given up. {message}",
-            detail=detail,
-            keep_text=False,
-        )
+    if is_stale(row):
+        return give_up_mail(claim=claim, detail=detail)
     until = next_try(queued_at=row.queued_at, now=now)
     postponed = claim.postpone(until=until, error_code=code, error_message=message, error_detail=detail[:10_000])
     if postponed:
         log.info("mail.postponed", pk=str(claim.pk), code=code, seconds=round((until - now).total_seconds()))
     return postponed
+
+
+def is_stale(row: OutgoingMail) -> bool:
+    """Whether what it says is too old to be sent: the links in it are dead."""
+    return timezone.now() - row.created_at >= GIVE_UP_AFTER
+
+
+def give_up_mail(*, claim: Claim, detail: str) -> bool:
+    """``RUNNING -> FAILED`` for a mail that is too old, with its text dropped."""
+    return fail_mail(
+        claim=claim,
+        code="expired",
+        message=f"It could not be sent for {GIVE_UP_AFTER.days} days and was given up: its links are dead by now.",
+        detail=detail,
+        keep_text=False,
+    )
 
 
 @transaction.atomic

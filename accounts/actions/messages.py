@@ -13,7 +13,7 @@ from accounts import audit
 from accounts.actions.consents import own_record_of
 from accounts.actions.notifications import notify
 from accounts.consents import Purpose, has_consent
-from accounts.models import Message, Patient, User
+from accounts.models import Message, Notification, Patient, User
 from accounts.permissions import require
 from accounts.roles import Role
 
@@ -110,6 +110,9 @@ def read_messages_of(*, acting_user: User, patient: Patient) -> int:
 def _mark_read(*, acting_user: User, patient: Patient, from_patient: bool) -> int:
     unread = Message.objects.filter(patient=patient, from_patient=from_patient, read_at=None)
     read = unread.update(read_at=timezone.now())
+    page = reverse("patient-messages", args=[patient.pk]) if from_patient else reverse("own-messages")
+    told = Notification.objects.filter(user=acting_user, kind="message_received", path=page, read_at=None)
+    told.update(read_at=timezone.now())
     if read:
         audit.record("message.read", actor=acting_user, target=patient, patient=patient, count=read)
     return read

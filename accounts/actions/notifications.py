@@ -100,10 +100,9 @@ def _mail(kind: str, about: Kind, *, user: User, line: str, path: str) -> None:
         sentences.append(line)
         page = path or page
     body = "\n\n".join([*sentences, f"Sign in to see it: {settings.PUBLIC_URL}{page}", settings.SITE_NAME]) + "\n"
+    subject = " ".join(f"{settings.SITE_NAME}: {about.subject}".split())
     try:
-        enqueue_mail(
-            kind=kind, recipient=user.email, subject=f"{settings.SITE_NAME}: {about.subject}", body=body, user=user
-        )
+        enqueue_mail(kind=kind, recipient=user.email, subject=subject, body=body, user=user)
     except UnusableMail as refusal:
         # What it tells about must not be lost for an odd address; the line under the bell stays.
         log.warning("mail.unusable", user=user.pk, kind=kind, reason=str(refusal))

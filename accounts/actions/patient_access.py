@@ -202,21 +202,27 @@ def join(*, invitation: PatientInvitation, email: str, password: str) -> User | 
     if patient.user_id is not None or patient.merged_into_id is not None or not (user is None or _was_unlinked(user)):
         transaction.set_rollback(True)
         return None
-    names = {"given_name": patient.given_name, "family_name": patient.family_name}
     if user is None:
-        user, _ = create_user(acting_user=None, email=email, role=Role.PATIENT, password=password, **names)
+        user, _ = create_user(
+            acting_user=None,
+            email=email,
+            role=Role.PATIENT,
+            given_name=patient.given_name,
+            family_name=patient.family_name,
+            password=password,
+        )
     else:
-        _bring_back(user, password=password, **names)
+        _bring_back(user, patient=patient, password=password)
     patient.user = user
     patient.save(update_fields=["user"])
     audit.record("patient_invitation.used", actor=user, target=invitation, patient=patient)
     return user
 
 
-def _bring_back(user: User, *, password: str, given_name: str, family_name: str) -> None:
+def _bring_back(user: User, *, patient: Patient, password: str) -> None:
     Authenticator.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).delete()
-    user.given_name, user.family_name, user.is_active = given_name, family_name, True
+    user.given_name, user.family_name, user.is_active = patient.given_name, patient.family_name, True
     user.set_password(password)
     user.full_clean()
     save(user)

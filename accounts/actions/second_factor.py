@@ -73,18 +73,25 @@ def note_used_code(*, authenticator: Authenticator, code: str) -> None:
 
 
 @transaction.atomic
-def reset_mfa(*, acting_user: User, user: User, reason: str) -> None:
+def reset_mfa(*, acting_user: User | None, user: User, reason: str) -> int:
     """Take away somebody's second factors: their telephone is lost. Everything signed in ends.
+
+    Args:
+        acting_user: ``None``: a command on the server, for the administrator whom nobody else can help.
+
+    Returns:
+        How many factors there were, the recovery codes among them.
 
     Raises:
         PermissionDenied: without the permission, for a role that ``acting_user`` may not grant, or for oneself.
         ValueError: without a reason.
     """
-    require(acting_user, "user", "reset_mfa")
-    if acting_user.pk == user.pk:
-        raise PermissionDenied("Nobody resets their own second factor; ask another administrator.")
-    if not may_grant(acting_user, user.role):
-        raise PermissionDenied("Your role does not reset the second factor of this user; ask an administrator.")
+    if acting_user is not None:
+        require(acting_user, "user", "reset_mfa")
+        if acting_user.pk == user.pk:
+            raise PermissionDenied("Nobody resets their own second factor; ask another administrator.")
+        if not may_grant(acting_user, user.role):
+            raise PermissionDenied("Your role does not reset the second factor of this user; ask an administrator.")
     if not reason.strip():
         raise ValueError("Say why the second factor is reset.")
     removed, _ = Authenticator.objects.filter(user=user).delete()
@@ -95,6 +102,7 @@ def reset_mfa(*, acting_user: User, user: User, reason: str) -> None:
     audit.record(
         "user.mfa_reset", actor=acting_user, target=user, reason=reason.strip()[:500], factors_removed=removed, **ended
     )
+    return removed
 
 
 @transaction.atomic

@@ -102,9 +102,9 @@ def note_new_device(*, user: User, device: str, address: str) -> None:
 
 
 @transaction.atomic
-def note_refused_provider(*, user: User | None, reason: str) -> None:
+def note_refused_provider(*, user: User | None, code: str) -> None:
     """Keep in the ledger that the single sign-on brought somebody who was not let in."""
-    audit.record("user.provider_refused", actor=None, target=user, reason=reason)
+    audit.record("user.provider_refused", actor=None, target=user, code=code)
 
 
 @transaction.atomic

@@ -54,6 +54,8 @@ def create_user(
         PermissionDenied: when ``acting_user`` may not make users, or not with this role.
     """
     if acting_user is not None:
+        # As they are now: somebody may have taken their rights since the request began.
+        acting_user = User.objects.get(pk=acting_user.pk)
         require(acting_user, "user", "create")
         if not may_grant(acting_user, role):
             raise PermissionDenied("Your role does not make users with this role; ask an administrator.")
@@ -112,7 +114,9 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
         # allauth keeps addresses of its own and would let the old one sign in.
         EmailAddress.objects.filter(user=user).delete()
     _tell(user, former=former, changed=changed)
-    access: dict[str, Any] = {name: [former[name], getattr(user, name)] for name in ("role", "is_active") if name in changed}
+    access: dict[str, Any] = {
+        name: [former[name], getattr(user, name)] for name in ("role", "is_active") if name in changed
+    }
     details: dict[str, Any] = {"fields": changed, **access, **ended}
     audit.record("user.changed", actor=acting_user, target=user, **details)
     return user

@@ -1,43 +1,61 @@
-"""How often somebody may fail to sign in."""
+"""How often somebody may fail to sign in over the API."""
 
 from __future__ import annotations
 
-import hashlib
+from datetime import timedelta
 
+from django.conf import settings
+from django.utils import timezone
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-REFUSALS = "10/min"
+from accounts import rate_limits
+from accounts.addresses import canonical
+from accounts.models import AuditEvent
+
+REFUSALS = settings.ACCOUNT_RATE_LIMITS["token_refused"]
+WAIT_SECONDS = 60.0
+KNOWN_FOR = timedelta(days=30)
+"""An address from which an account got a token within this is counted by itself: strangers do not shut its programs
+out."""
 
 
-class RefusalThrottle(SimpleRateThrottle):
-    """Let requests pass until there were too many refusals; only :meth:`count` counts one.
+class RefusalThrottle(BaseThrottle):
+    """Let requests pass until there were too many refusals; only :meth:`count` counts one, for all web processes."""
 
-    Counted in the cache, so per web process unless the cache is shared (Redis).
-    """
+    action = ""
 
-    rate = REFUSALS
+    def key(self, request: Request) -> str:
+        return ""
 
-    def throttle_success(self) -> bool:
-        return True
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        return rate_limits.has_room(request._request, action=self.action, key=self.key(request))
+
+    def wait(self) -> float:
+        return WAIT_SECONDS
 
     def count(self, request: Request, view: APIView) -> None:
         """Note a refusal."""
-        if self.allow_request(request, view) and self.key is not None:
-            super().throttle_success()
+        rate_limits.allow(request._request, action=self.action, key=self.key(request))
 
 
 class RefusalsByAddress(RefusalThrottle):
     """By the client's address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy."""
 
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        return f"token-refusals-address-{request.META.get('REMOTE_ADDR', '')}"
+    action = "token_refused"
 
 
 class RefusalsByEmail(RefusalThrottle):
-    """By the account that is tried, from wherever."""
+    """By the account that is tried: from a known address by itself, from all others together."""
 
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        email = str(request.data.get("email", "")).strip().lower()
-        return f"token-refusals-email-{hashlib.sha256(email.encode()).hexdigest()}"
+    action = "token_refused_account"
+
+    def key(self, request: Request) -> str:
+        data = request.data if isinstance(request.data, dict) else {}
+        email = canonical(str(data.get("email", ""))[:254])
+        address = request.META.get("REMOTE_ADDR", "")
+        known = AuditEvent.objects.filter(
+            action="token.created", actor__email=email, address=address or None, at__gt=timezone.now() - KNOWN_FOR
+        )
+        return f"{email} {address}" if known.exists() else email

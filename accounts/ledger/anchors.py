@@ -69,8 +69,7 @@ def anchor(*, force: bool = False) -> Anchor | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         last = _last(path)
-        newest = AuditEvent.objects.filter(sequence__gt=0).order_by("-sequence").values_list("sequence", "digest")
-        row = newest.first()
+        row = AuditEvent.objects.order_by("-pk").values_list("pk", "digest").first()
         now = timezone.now()
         if row is None or not (_is_due(last, row[0], now=now, force=force)):
             return None
@@ -129,6 +128,7 @@ def _read(line: str) -> Anchor:
     try:
         values = json.loads(line)
         made = Anchor(values["sequence"], values["digest"], values["at"], values["signature"])
+        datetime.fromisoformat(made.at)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadAnchor("not an anchor: the line is damaged") from error
     is_one = isinstance(made.sequence, int) and all(

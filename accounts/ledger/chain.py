@@ -21,6 +21,9 @@ FORMAT = "senolens-ledger-1"
 GENESIS = "0" * 64
 """What the first row has for the digest of the row before."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""``json.dumps`` with arguments makes one of these for every row."""
+
 LARGEST_PLAIN_FLOAT = 1e15
 """From here on JSON writers differ in how they write a whole floating-point number; it is kept as an integer."""
 
@@ -58,7 +61,7 @@ def digest(entry: Entry, previous: str) -> str:
 
 def serialised(entry: Entry, previous: str) -> bytes:
     """The bytes that are hashed: JSON without spaces, keys sorted, everything beyond ASCII as ``\\uXXXX``."""
-    return json.dumps([FORMAT, *entry, previous], sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode([FORMAT, *entry, previous]).encode("ascii")
 
 
 def moment(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Refusals in the ledger: each kind of one at once, but a program that knocks ten thousand times does not fill the disk.
+"""Refusals in the ledger: each kind at once, but a program that knocks ten thousand times does not fill the disk.
 
 The first of a kind is a row at once, then the 10th, the 100th and so on, each with how often it was by then; what a
 window leaves untold is told by the next refusal after it. Each web process counts by itself.

@@ -121,7 +121,9 @@ def write(
         ).encode("ascii")
         archive.writestr(MANIFEST, manifest)
         archive.writestr(SIGNATURE, signing.sign(manifest) + "\n")
-        archive.writestr(README, README_TEXT.format(site=settings.SITE_NAME, file=name, first=seen.first, last=seen.last))
+        archive.writestr(
+            README, README_TEXT.format(site=settings.SITE_NAME, file=name, first=seen.first, last=seen.last)
+        )
     return Exported(rows=seen.rows, sha256=total.hexdigest())
 
 

@@ -14,29 +14,42 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 TABLE = "accounts_auditevent"
-REFUSAL = "The ledger is append-only."
 
 SQLITE = {
-    "ledger_no_update": f"BEFORE UPDATE ON {TABLE} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-    "ledger_no_delete": f"BEFORE DELETE ON {TABLE} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    "ledger_no_update": """
+        CREATE TRIGGER ledger_no_update BEFORE UPDATE ON accounts_auditevent
+        BEGIN SELECT RAISE(ABORT, 'The ledger is append-only.'); END
+    """,
+    "ledger_no_delete": """
+        CREATE TRIGGER ledger_no_delete BEFORE DELETE ON accounts_auditevent
+        BEGIN SELECT RAISE(ABORT, 'The ledger is append-only.'); END
+    """,
     # REPLACE takes the former row away without asking the trigger above.
-    "ledger_no_replace": f"BEFORE INSERT ON {TABLE} WHEN NEW.sequence IS NULL OR EXISTS "
-    f"(SELECT 1 FROM {TABLE} WHERE id = NEW.id OR sequence = NEW.sequence) "
-    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+    "ledger_no_replace": """
+        CREATE TRIGGER ledger_no_replace BEFORE INSERT ON accounts_auditevent
+        WHEN NEW.sequence IS NULL
+            OR EXISTS (SELECT 1 FROM accounts_auditevent WHERE id = NEW.id OR sequence = NEW.sequence)
+        BEGIN SELECT RAISE(ABORT, 'The ledger is append-only.'); END
+    """,
 }
+SQLITE_DROP = {name: f"DROP TRIGGER IF EXISTS {name}" for name in SQLITE}
 POSTGRESQL = {
-    "ledger_no_change": f"BEFORE UPDATE OR DELETE OR TRUNCATE ON {TABLE} "
-    "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_ledger()",
+    "ledger_no_change": """
+        CREATE TRIGGER ledger_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON accounts_auditevent
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_ledger()
+    """,
 }
-POSTGRESQL_FUNCTION = f"""
+POSTGRESQL_DROP = {name: f"DROP TRIGGER IF EXISTS {name} ON accounts_auditevent" for name in POSTGRESQL}
+POSTGRESQL_FUNCTION = """
 CREATE OR REPLACE FUNCTION refuse_change_of_ledger() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'restrict_violation'; END $$
+$$ BEGIN RAISE EXCEPTION 'The ledger is append-only.' USING ERRCODE = 'restrict_violation'; END $$
 """
 
 
-def triggers_of(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    """The triggers that belong on this database, by name. None on a kind of database that this site does not use."""
-    return {"sqlite": SQLITE, "postgresql": POSTGRESQL}.get(connection.vendor, {})
+def _triggers(connection: BaseDatabaseWrapper) -> tuple[dict[str, str], dict[str, str]]:
+    """How to make and to drop each trigger of this kind of database. None on a kind that this site does not use."""
+    kinds = {"sqlite": (SQLITE, SQLITE_DROP), "postgresql": (POSTGRESQL, POSTGRESQL_DROP)}
+    return kinds.get(connection.vendor, ({}, {}))
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
@@ -52,7 +65,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
         else:
             return []
         there = {name for (name,) in cursor.fetchall()}
-    return sorted(set(triggers_of(connection)) - there)
+    return sorted(set(_triggers(connection)[0]) - there)
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -60,28 +73,26 @@ def install(connection: BaseDatabaseWrapper) -> None:
     absent = missing(connection)
     if not absent:
         return
+    make, drop = _triggers(connection)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(POSTGRESQL_FUNCTION)
         for name in absent:
-            cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {TABLE}" if _is_postgresql(connection) else ""))
-            cursor.execute(f"CREATE TRIGGER {name} {triggers_of(connection)[name]}")
+            # One that is there but switched off is made anew.
+            cursor.execute(drop[name])
+            cursor.execute(make[name])
 
 
 @contextmanager
 def lifted(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Take the triggers away while the body runs: for a migration that has to change the table, and for tests."""
     with connection.cursor() as cursor:
-        for name in triggers_of(connection):
-            cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {TABLE}" if _is_postgresql(connection) else ""))
+        for statement in _triggers(connection)[1].values():
+            cursor.execute(statement)
     try:
         yield
     finally:
         install(connection)
-
-
-def _is_postgresql(connection: BaseDatabaseWrapper) -> bool:
-    return connection.vendor == "postgresql"
 
 
 def install_after_migrate(*, using: str, **kwargs: Any) -> None:

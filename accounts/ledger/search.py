@@ -135,7 +135,9 @@ def _actions(words: str) -> list[str]:
     return [
         action
         for action in {*known, *wording.PHRASES}
-        if all(word in f"{action} {wording.PHRASES.get(action, wording.fallback(action))}".casefold() for word in sought)
+        if all(
+            word in f"{action} {wording.PHRASES.get(action, wording.fallback(action))}".casefold() for word in sought
+        )
     ]
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections, router
@@ -18,18 +19,25 @@ MOST_FINDINGS = 100
 ALTERED = "?"
 """Stands before a stored value that no program of ours writes like that, so that its digest cannot match."""
 
-TABLE = AuditEvent._meta.db_table
-SQLITE_COLUMNS = (
-    "id, sequence, CAST(at AS BLOB), actor_id, CAST(actor_role AS BLOB), CAST(action AS BLOB), "
-    "CAST(object_type AS BLOB), CAST(object_id AS BLOB), CAST(patient_id AS BLOB), CAST(address AS BLOB), "
-    "CAST(channel AS BLOB), CAST(purpose AS BLOB), CAST(details AS BLOB), CAST(previous_digest AS BLOB), "
-    "CAST(digest AS BLOB)"
-)
+BEFORE_ALL = -(2**63)
+SQLITE_ROWS = """
+    SELECT id, sequence, CAST(at AS BLOB), actor_id, CAST(actor_role AS BLOB), CAST(action AS BLOB),
+        CAST(object_type AS BLOB), CAST(object_id AS BLOB), CAST(patient_id AS BLOB), CAST(address AS BLOB),
+        CAST(channel AS BLOB), CAST(purpose AS BLOB), CAST(details AS BLOB), CAST(previous_digest AS BLOB),
+        CAST(digest AS BLOB)
+    FROM accounts_auditevent WHERE id > %s ORDER BY id LIMIT %s
+"""
 """As bytes: whatever was written there, it can be read."""
-POSTGRESQL_COLUMNS = (
-    "id, sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), actor_id, actor_role, action, "
-    "object_type, object_id, patient_id::text, host(address), channel, purpose, details::text, previous_digest, digest"
-)
+POSTGRESQL_ROWS = """
+    SELECT id, sequence, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), actor_id, actor_role, action,
+        object_type, object_id, patient_id::text, host(address), channel, purpose, details::text, previous_digest,
+        digest
+    FROM accounts_auditevent WHERE id > %s ORDER BY id LIMIT %s
+"""
+
+CACHED_ADDRESSES = 4_096
+_STORED = json.JSONEncoder(sort_keys=True)
+"""How Django's JSON field writes what ``chain.plain`` has put in order."""
 
 SQLITE_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?")
 SQLITE_UUID = re.compile(r"[0-9a-f]{32}")
@@ -141,18 +149,14 @@ def _follow(found: Verified, link: Link) -> None:
         )
 
 
-def links(*, after: int | None = None) -> Iterator[Link]:
+def links() -> Iterator[Link]:
     """Every row by its key, :data:`BATCH` at a time, as it is stored."""
     connection = connections[router.db_for_read(AuditEvent)]
-    columns, read = _reading(connection.vendor)
-    position = after
+    statement, read = _reading(connection.vendor)
+    position = BEFORE_ALL
     while True:
-        beyond = "" if position is None else "WHERE id > %s"
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {columns} FROM {TABLE} {beyond} ORDER BY id LIMIT {BATCH}",  # noqa: S608  names of ours
-                [] if position is None else [position],
-            )
+            cursor.execute(statement, [position, BATCH])
             batch = cursor.fetchall()
         yield from map(read, batch)
         if len(batch) < BATCH:
@@ -162,8 +166,8 @@ def links(*, after: int | None = None) -> Iterator[Link]:
 
 def _reading(vendor: str) -> tuple[str, Callable[[Any], Link]]:
     readings: dict[str, tuple[str, Callable[[Any], Link]]] = {
-        "sqlite": (SQLITE_COLUMNS, _of_sqlite),
-        "postgresql": (POSTGRESQL_COLUMNS, _of_postgresql),
+        "sqlite": (SQLITE_ROWS, _of_sqlite),
+        "postgresql": (POSTGRESQL_ROWS, _of_postgresql),
     }
     if vendor not in readings:
         raise NotImplementedError(f"The ledger is verified on SQLite and PostgreSQL, not on {vendor}.")
@@ -171,35 +175,36 @@ def _reading(vendor: str) -> tuple[str, Callable[[Any], Link]]:
 
 
 def _text(stored: Any) -> Any:
-    if not isinstance(stored, bytes):
-        return stored
+    """Bytes of SQLite as text; bytes that are none as something that no program of ours wrote."""
     try:
         return stored.decode()
     except UnicodeDecodeError:
         return ALTERED + stored.decode("latin-1")
+    except AttributeError:
+        return stored
 
 
 def _of_sqlite(row: tuple[Any, ...]) -> Link:
-    key, sequence, at, actor, *texts = row
-    role, action, object_type, object_id, patient, address, channel, purpose, details, previous, own = map(_text, texts)
+    (key, sequence, at, actor, role, action, object_type, object_id, patient, address, channel) = row[:11]
+    purpose, details, previous, own = row[11:]
     return Link(
         key=key,
         entry=Entry(
             sequence,
             _sqlite_moment(_text(at)),
             _text(actor),
-            role,
-            action,
-            object_type,
-            object_id,
-            _sqlite_reference(patient),
-            _address(address),
-            channel,
-            purpose,
-            _sqlite_details(details),
+            _text(role),
+            _text(action),
+            _text(object_type),
+            _text(object_id),
+            _sqlite_reference(_text(patient)),
+            _address(_text(address)),
+            _text(channel),
+            _text(purpose),
+            _sqlite_details(_text(details)),
         ),
-        previous=previous,
-        own=own,
+        previous=_text(previous),
+        own=_text(own),
     )
 
 
@@ -218,6 +223,7 @@ def _sqlite_reference(stored: str | None) -> str | None:
     return f"{stored[:8]}-{stored[8:12]}-{stored[12:16]}-{stored[16:20]}-{stored[20:]}"
 
 
+@lru_cache(maxsize=CACHED_ADDRESSES)
 def _address(stored: str | None) -> str | None:
     return stored if stored is None or plain_address(stored) == stored else ALTERED + stored
 
@@ -228,7 +234,7 @@ def _sqlite_details(stored: str | None) -> Any:
         value = json.loads(stored or "")
     except (ValueError, RecursionError):
         return f"{ALTERED}{stored}"
-    return value if json.dumps(value, sort_keys=True) == stored else f"{ALTERED}{stored}"
+    return value if _STORED.encode(value) == stored else f"{ALTERED}{stored}"
 
 
 def _of_postgresql(row: tuple[Any, ...]) -> Link:

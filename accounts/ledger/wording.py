@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accounts.ledger.chain import GENESIS
 from accounts.models import AuditEvent
 from accounts.roles import Role
 
@@ -17,11 +18,13 @@ PHRASES: dict[str, str] = {
     "user.new_device": "signed in from a new device",
     "user.password_changed": "set a new password",
     "user.sessions_ended": "ended sessions",
-    "user.session_ended": "ended a session",
+    "user.provider_connected": "connected a log-in with the single sign-on",
+    "user.provider_refused": "was refused by the single sign-on",
     "user.reconfirmed": "confirmed who they are",
     "mfa.added": "added a second factor",
     "mfa.removed": "removed a second factor",
-    "mfa.recovery_codes_made": "made new recovery codes",
+    "mfa.failed": "gave a wrong code of the second factor",
+    "mfa.recovery_codes_shown": "had their recovery codes shown",
     "mfa.recovery_code_used": "signed in with a recovery code",
     "token.created": "got an API token",
     "token.deleted": "deleted an API token",
@@ -56,6 +59,7 @@ PHRASES: dict[str, str] = {
     "own_record.viewed": "opened their own record",
     "own_record.listed": "opened their own record",
     "own_record.exported": "exported their own data",
+    "emergency_access.offered": "searched for the MRN of the record, outside their teams",
     "emergency_access.granted": "opened the record by emergency access",
     "emergency_access.ended": "ended an emergency access",
     "emergency_access.reviewed": "reviewed an emergency access",
@@ -196,12 +200,14 @@ def person(event: AuditEvent, name: str | None) -> str:
 
 
 def role(event: AuditEvent) -> str:
-    return ROLES.get(event.actor_role, event.actor_role)
+    """What they were at that time; nothing where nobody is named."""
+    return "" if event.actor_id is None else ROLES.get(event.actor_role, event.actor_role)
 
 
 def object_words(event: AuditEvent) -> str:
-    """The kind of the object and the beginning of its key: "study 0d6c2f1a"."""
-    if not event.object_type:
+    """The kind of the object and the beginning of its key: "study 0d6c2f1a". Empty where the phrase says it all."""
+    is_self = event.object_type == "user" and event.object_id == str(event.actor_id)
+    if not event.object_id or is_self or (event.object_type in SAID_BY_PHRASE and event.action != "access.denied"):
         return ""
     kind = OBJECTS.get(event.object_type, event.object_type.replace("_", " "))
     key = event.object_id if len(event.object_id) <= SHORT_KEY else event.object_id[:SHORT_KEY]
@@ -209,13 +215,22 @@ def object_words(event: AuditEvent) -> str:
 
 
 SHORT_KEY = 8
+SAID_BY_PHRASE = frozenset({"patient", "home", "own_record"})
+SHORT_DIGEST = 12
+NOT_SHOWN = frozenset({"page"})
+"""Details of a viewing that only programs read."""
 
 
 def details_words(event: AuditEvent) -> str:
     """The details as "name: value" pairs."""
     if not isinstance(event.details, dict):
         return str(event.details)
-    return ", ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in event.details.items())
+    is_viewing = event.action.endswith((".viewed", ".listed"))
+    return ", ".join(
+        f"{name.replace('_', ' ')}: {_plain(value)}"
+        for name, value in event.details.items()
+        if not (is_viewing and name in NOT_SHOWN) and value != {}
+    )
 
 
 def _plain(value: object) -> str:
@@ -225,4 +240,6 @@ def _plain(value: object) -> str:
         return "; ".join(f"{name} {_plain(one)}" for name, one in value.items()) or "none"
     if value is None:
         return "none"
+    if isinstance(value, str) and len(value) == len(GENESIS) and value.isalnum():
+        return value[:SHORT_DIGEST]
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from accounts.addresses import canonical
 from accounts.plain_text import one_line
 from accounts.querysets import TeamQuerySet, UserQuerySet
 from accounts.roles import Role
@@ -75,7 +76,7 @@ class User(AbstractBaseUser):
 
     def clean(self) -> None:
         super().clean()
-        self.email = self.email.strip().lower()
+        self.email = canonical(self.email)
 
     def get_full_name(self) -> str:
         return f"{self.given_name} {self.family_name}".strip() or self.email

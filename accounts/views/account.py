@@ -10,7 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -67,17 +67,19 @@ def session_end(request: SignedInRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs("own_account", "change")
 def sessions_end_others(request: SignedInRequest) -> HttpResponse:
-    ended = actions.end_own_sessions(acting_user=request.user, keep=request.session.session_key or "")
-    update_session_auth_hash(request, request.user)
-    note_current(request)
+    """Sign oneself out everywhere else; API tokens stay, each is revoked on its own."""
+    ended = end_others(request)
     browsers = "1 other browser is" if ended == 1 else f"{ended} other browsers are"
     messages.success(request, f"You are signed in only here: {browsers} signed out.")
     return redirect(SESSIONS_PAGE)
 
 
-def note_current(request: HttpRequest) -> None:
-    """List the session under its new key."""
+def end_others(request: SignedInRequest) -> int:
+    """End every session of the person but the one at hand, which goes on under a new key; return how many ended."""
+    ended = actions.end_own_sessions(acting_user=request.user, keep=request.session.session_key or "")
+    update_session_auth_hash(request, request.user)
     UserSession.objects.create_from_request(request)
+    return ended
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

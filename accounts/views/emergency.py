@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import actions
 from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
+from accounts.ledger import wording
 from accounts.models import AuditEvent, EmergencyAccess, Patient
 from accounts.permissions import may, needs
 from accounts.team_forms import EmergencyForm, ReviewForm
@@ -105,7 +106,7 @@ def emergency_review(request: SignedInRequest, pk: int) -> HttpResponse:
     context = {
         "access": access,
         "form": form,
-        "steps": steps[:SHOWN_STEPS],
+        "steps": [(step.at, wording.phrase(step)) for step in steps[:SHOWN_STEPS]],
         "steps_count": steps.count(),
         "is_own": access.user_id == request.user.pk,
     }

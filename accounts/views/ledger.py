@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -62,7 +63,9 @@ def ledger(request: SignedInRequest) -> HttpResponse:
     }
     if not _is_part(request):
         context |= _state()
-    return render(request, "accounts/partials/ledger_rows.html" if _is_part(request) else "accounts/ledger.html", context)
+    return render(
+        request, "accounts/partials/ledger_rows.html" if _is_part(request) else "accounts/ledger.html", context
+    )
 
 
 def _person(user: User, key: int | None) -> str:
@@ -75,17 +78,14 @@ def _person(user: User, key: int | None) -> str:
 
 def _state() -> dict[str, Any]:
     """How far the chain goes, and what it was anchored at last."""
-    newest = AuditEvent.objects.filter(sequence__gt=0).order_by("-sequence").only("sequence", "digest", "at").first()
+    newest = AuditEvent.objects.order_by("-pk").only("sequence", "digest", "at").first()
+    anchor = anchors.last()
+    state = {"newest": newest, "anchor": anchor, "anchored_at": datetime.fromisoformat(anchor.at) if anchor else None}
     try:
         key = signing.public_key()
     except (signing.BadKey, OSError):
-        return {"newest": newest, "anchor": anchors.last(), "public_key": ""}
-    return {
-        "newest": newest,
-        "anchor": anchors.last(),
-        "public_key": signing.public_text(key),
-        "fingerprint": signing.fingerprint(key),
-    }
+        return state
+    return {**state, "public_key": signing.public_text(key), "fingerprint": signing.fingerprint(key)}
 
 
 @require_POST

@@ -5,6 +5,8 @@ Each change is one transaction with its ledger row.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter
@@ -25,6 +27,7 @@ from accounts.http import SignedInRequest
 from accounts.models import User
 from accounts.permissions import needs
 from accounts.reconfirm import reconfirmed
+from accounts.views.account import end_others
 
 
 class _Factors(base_views.IndexView):
@@ -58,6 +61,31 @@ class _RemovePasskey(passkey_views.RemoveWebAuthnView):
         return super().form_valid(form)
 
 
+View = Callable[..., HttpResponseBase]
+
+
+def _changes_factors(view: View) -> View:
+    """One transaction; where a factor came or went, the other browsers of the person are signed out in it."""
+
+    @functools.wraps(view)
+    def changing(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with transaction.atomic():
+            before = _factors_of(request.user)
+            response = view(request, *args, **kwargs)
+            if hasattr(response, "render"):
+                response.render()  # within the transaction, not after it
+            if _factors_of(request.user) != before:
+                request.session.pop(mfa_policy.HAS_FACTOR, None)
+                end_others(request)
+        return response
+
+    return changing
+
+
+def _factors_of(user: User) -> set[int]:
+    return set(Authenticator.objects.filter(user_id=user.pk, type__in=mfa_policy.FACTORS).values_list("pk", flat=True))
+
+
 @require_safe
 @needs("own_account", "view")
 def factors(request: SignedInRequest) -> HttpResponseBase:
@@ -68,34 +96,34 @@ def factors(request: SignedInRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("own_account", "change")
 @reconfirmed
-@transaction.atomic
+@_changes_factors
 def totp_activate(request: SignedInRequest) -> HttpResponseBase:
     """Add an authenticator app: scan, then type a code that it shows."""
-    return _rendered(_ActivateTotp.as_view()(request))
+    return _ActivateTotp.as_view()(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("own_account", "change")
 @reconfirmed
-@transaction.atomic
+@_changes_factors
 def totp_deactivate(request: SignedInRequest) -> HttpResponseBase:
-    return _rendered(totp_views.deactivate_totp(request))
+    return totp_views.deactivate_totp(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("own_account", "change")
 @reconfirmed
-@transaction.atomic
+@_changes_factors
 def passkey_add(request: SignedInRequest) -> HttpResponseBase:
-    return _rendered(passkey_views.add_webauthn(request))
+    return passkey_views.add_webauthn(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("own_account", "change")
 @reconfirmed
-@transaction.atomic
+@_changes_factors
 def passkey_remove(request: SignedInRequest, pk: int) -> HttpResponseBase:
-    return _rendered(_RemovePasskey.as_view()(request, pk=pk))
+    return _RemovePasskey.as_view()(request, pk=pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -108,9 +136,9 @@ def passkey_rename(request: SignedInRequest, pk: int) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("own_account", "change")
 @reconfirmed
-@transaction.atomic
+@_changes_factors
 def recovery_codes_generate(request: SignedInRequest) -> HttpResponseBase:
-    return _rendered(recovery_views.generate_recovery_codes(request))
+    return recovery_views.generate_recovery_codes(request)
 
 
 @require_safe
@@ -135,8 +163,3 @@ def recovery_codes_download(request: SignedInRequest) -> HttpResponseBase:
 def _note_shown(user: User) -> None:
     kind = Authenticator.Type.RECOVERY_CODES.value
     actions.note_second_factor(user=user, action="mfa.recovery_codes_shown", kind=kind, sentence="")
-
-
-def _rendered(response: HttpResponseBase) -> HttpResponseBase:
-    """Render within the transaction, not after it."""
-    return response.render() if hasattr(response, "render") else response  # type: ignore[no-any-return]

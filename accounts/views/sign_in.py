@@ -57,7 +57,7 @@ def provider_sign_in(request: HttpRequest, provider_id: str, *, again: bool = Fa
     try:
         return provider.redirect(request, process=AuthProcess.LOGIN, next_url=back, auth_params=asked)  # type: ignore[no-any-return]
     except (RequestException, KeyError, ValueError) as fault:
-        return refused(request, user=None, reason=f"out of reach: {type(fault).__name__}")
+        return refused(request, user=None, code=f"out_of_reach_{type(fault).__name__}")
 
 
 @login_not_required
@@ -69,7 +69,7 @@ def provider_callback(request: HttpRequest, provider_id: str) -> HttpResponseBas
     except SocialApp.DoesNotExist as none:
         raise Http404 from none
     except (KeyError, ValueError) as fault:
-        return refused(request, user=None, reason=f"unreadable: {type(fault).__name__}")
+        return refused(request, user=None, code=f"unreadable_{type(fault).__name__}")
 
 
 @require_safe

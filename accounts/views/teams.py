@@ -69,4 +69,3 @@ def team_edit(request: SignedInRequest, pk: int) -> HttpResponse:
             return redirect("team-list")
     context = {"form": form, "team": team}
     return render(request, "accounts/team_form.html", context, status=422 if form.errors else 200)
-

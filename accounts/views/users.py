@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.text import get_text_list
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import actions
@@ -176,11 +177,13 @@ def _one(request: SignedInRequest, edited: User, form: UserForm) -> HttpResponse
     alive = UserSession.objects.filter(
         user=edited, last_seen_at__gt=timezone.now() - timedelta(seconds=settings.SESSION_IDLE_SECONDS)
     )
+    sessions, tokens = alive.count(), edited.api_tokens.filter(expires_at__gt=timezone.now()).count()
     context = {
         "form": form,
         "edited": edited,
-        "sessions": alive.count(),
-        "tokens": edited.api_tokens.filter(expires_at__gt=timezone.now()).count(),
+        "sessions": sessions,
+        "tokens": tokens,
+        "ends": _what_ends(sessions=sessions, tokens=tokens, invited=edited.is_invited),
         "has_factor": Authenticator.objects.filter(user=edited, type__in=FACTORS).exists(),
         "events": [(SIGN_INS[row.action], row) for row in log.order_by("-at", "-pk")[:RECENT_SIGN_INS]],
         "reset_form": ResetFactorForm(),
@@ -192,3 +195,13 @@ def _one(request: SignedInRequest, edited: User, form: UserForm) -> HttpResponse
         },
     }
     return render(request, "accounts/user_detail.html", context, status=422 if form.errors else 200)
+
+
+def _what_ends(*, sessions: int, tokens: int, invited: bool) -> str:
+    """What switching somebody off ends, as part of a sentence; empty where nothing is open."""
+    open_things = [
+        f"{count} {word if count == 1 else word + 's'}"
+        for count, word in ((sessions, "open session"), (tokens, "API token"))
+        if count
+    ]
+    return str(get_text_list([*open_things, *(["the open invitation"] if invited else [])], "and"))

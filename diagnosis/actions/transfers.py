@@ -42,7 +42,7 @@ class Pair:
 
 
 def _locked(source: Patient, target: Patient) -> Pair:
-    """Lock both, in the order of their keys: of two transfers at a time the second one waits, and then sees the first."""
+    """Lock both, in the order of their keys: of two transfers at a time the second waits, and then sees the first."""
     if source.pk == target.pk:
         raise WrongState("This is the same record. Choose another one.")
     rows = {

@@ -1,9 +1,9 @@
 """DICOM attributes of an image without anything that names a person.
 
-PS3.15 annex E, Basic Application Level Confidentiality Profile, with the options Clean Pixel Data and Retain Longitudinal
-Temporal Information with Modified Dates. The actions of table E.1-1 (edition 2026c) come as data from the library
-``dicom-anonymizer``. Its engine is not used: it does not descend into sequences that are kept, and its UIDs are random
-for each process. What the table does not name is kept only where it cannot hold text (:data:`KEPT_VRS`).
+PS3.15 annex E, Basic Application Level Confidentiality Profile, with the options Clean Pixel Data and Retain
+Longitudinal Temporal Information with Modified Dates. The actions of table E.1-1 (edition 2026c) come as data from the
+library ``dicom-anonymizer``. Its engine is not used: it does not descend into sequences that are kept, and its UIDs are
+random for each process. What the table does not name is kept only where it cannot hold text (:data:`KEPT_VRS`).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def clean(dataset: Dataset, *, pseudonyms: Pseudonyms, patient: Any) -> Dataset:
         patient: key of the patient, for the offset of the dates.
     """
     cleaned = Dataset()
-    for tag in dataset.keys():
+    for tag in list(dataset.keys()):
         kept = _kept(dataset, tag, pseudonyms=pseudonyms, patient=patient)
         if kept is not None:
             cleaned.add(kept)

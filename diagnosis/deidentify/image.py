@@ -88,7 +88,7 @@ def _describe(made: Dataset, dataset: Dataset, *, frame: int, pseudonyms: Pseudo
     made.SOPInstanceUID = pseudonyms.uid(f"{dataset.get('SOPInstanceUID', label)}#{frame}")
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
         if not made.get(keyword):
-            made.update({keyword: pseudonyms.uid(f"{keyword}{label}")})
+            setattr(made, keyword, pseudonyms.uid(f"{keyword}{label}"))
     kinds = list(made.get("ImageType") or ["", "PRIMARY"])
     made.ImageType = ["DERIVED", *(kinds[1:] or ["PRIMARY"])]
     made.BurnedInAnnotation = "NO"

@@ -1,7 +1,7 @@
 """The package: each image cleaned into a part of its own, and all parts in one ZIP file with a list.
 
-A part is made once and kept in the folder of the package, so that a worker that is killed, or lets others go first, goes
-on where it was.
+A part is made once and kept in the folder of the package, so that a worker that is killed, or lets others go first,
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ COLUMNS = (
     *("model_label", "model", "assessment", "birads", "known_outcome", "outcome_source"),
 )
 PRIVATE = 0o600
-README = """This package was made without names: pseudonyms instead of names and numbers, dates moved by a secret number of
-days for each patient, private and descriptive DICOM attributes removed (PS3.15 annex E, basic profile with clean pixel
-data), everything outside the tissue blackened.
+README = """This package was made without names: pseudonyms instead of names and numbers, dates moved by a secret number
+of days for each patient, private and descriptive DICOM attributes removed (PS3.15 annex E, basic profile with clean
+pixel data), everything outside the tissue blackened.
 
-The cleaning of the pixels is automatic. It finds bright text, calipers and logos; faint letters written into the tissue can
-escape it. Look at every image before you pass it on, and pass on only what the stated purpose needs.
+The cleaning of the pixels is automatic. It finds bright text, calipers and logos; faint letters written into the tissue
+can escape it. Look at every image before you pass it on, and pass on only what the stated purpose needs.
 
 manifest.csv lists the images. age_years is the age at the examination; 90 stands for 90 and more. Empty: not known.
-Decision support, not a diagnosis: model_label is what a computer said, assessment what a radiologist said, known_outcome
-what turned out to be so.
+Decision support, not a diagnosis: model_label is what a computer said, assessment what a radiologist said,
+known_outcome what turned out to be so.
 """
 
 

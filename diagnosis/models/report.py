@@ -59,7 +59,12 @@ class Report(LeasedJob):
 
     class Meta:
         ordering = ["-version"]
-        indexes = [models.Index(fields=["state", "publish_after"], name="report_due")]
+        indexes = [
+            models.Index(fields=["state", "publish_after"], name="report_due"),
+            models.Index(
+                fields=["released_at"], condition=models.Q(released_at__isnull=False), name="report_released"
+            ),
+        ]
         constraints = [models.UniqueConstraint(fields=["analysis", "version"], name="one_report_a_version")]
 
     def __str__(self) -> str:

@@ -77,6 +77,8 @@ class Study(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="studies",
+        # Lists are read by time, with a look at the team; an index on it alone would have SQLite sort all rows of a team.
+        db_index=False,
         help_text="Whose radiologists see it; empty: every radiologist.",
     )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True)

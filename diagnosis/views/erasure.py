@@ -42,6 +42,8 @@ def erase(request: SignedInRequest, pk: Any) -> HttpResponse:
         "studies": patient.studies.count(),
         "images": Image.objects.filter(study__patient=patient).count(),
         "reports": Report.objects.filter(analysis__patient=patient).count(),
-        "retained": patient.retain_until if patient.retain_until and patient.retain_until > timezone.localdate() else None,
+        "retained": patient.retain_until
+        if patient.retain_until and patient.retain_until > timezone.localdate()
+        else None,
     }
     return render(request, "diagnosis/erase.html", context, status=422 if form.errors else 200)

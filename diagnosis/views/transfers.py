@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.forms import BaseForm
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.forms import note_refusal
@@ -22,6 +23,7 @@ from diagnosis.models import RecordTransfer, Study
 from diagnosis.privacy_forms import MergeForm, NewRecordForm, OtherRecordForm, SplitForm
 
 UNPROCESSABLE = 422
+LABELS = {field.name: str(field.verbose_name) for field in Patient._meta.fields}
 
 
 def _patient(request: SignedInRequest, pk: Any) -> Patient:
@@ -73,7 +75,12 @@ def merge(request: SignedInRequest, pk: Any) -> HttpResponse:
         if transfer is not None:
             messages.success(request, "The two records are one now. Reports that printed the old record are made anew.")
             return redirect("patient-detail", pk=patient.pk)
-    context = {"patient": patient, "other": finding.other, "form": form, "rows": _compared(patient, finding.other, form)}
+    context = {
+        "patient": patient,
+        "other": finding.other,
+        "form": form,
+        "rows": _compared(patient, finding.other, form),
+    }
     return render(request, "diagnosis/merge.html", context, status=UNPROCESSABLE if form.errors else 200)
 
 
@@ -85,7 +92,7 @@ def _compared(patient: Patient, other: Patient, form: MergeForm) -> list[dict[st
         field = form[f"keep_{name}"]
         rows.append(
             {
-                "label": Patient._meta.get_field(name).verbose_name,
+                "label": LABELS[name],
                 "own": own,
                 "others": others,
                 "same": own == others,
@@ -99,8 +106,9 @@ def _compared(patient: Patient, other: Patient, form: MergeForm) -> list[dict[st
 
 
 def _shown(patient: Patient, name: str) -> str:
-    value = patient.get_sex_display() if name == "sex" else getattr(patient, name)
-    return value.strftime("%-d %b %Y") if name == "birth_date" else str(value)
+    if name == "birth_date":
+        return date_format(patient.birth_date, "j M Y")
+    return patient.get_sex_display() if name == "sex" else str(getattr(patient, name))
 
 
 @needs("patient", "merge")

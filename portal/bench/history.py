@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.core.management import call_command
@@ -15,7 +14,7 @@ from django.urls import reverse
 
 from accounts.actions import create_user
 from accounts.models import User
-from portal.bench.history_data import fill
+from portal.bench.history_data import fill, join_teams, share_among_teams
 from portal.bench.table import Row, percentile
 
 SMALL, LARGE = 1_000, 100_000
@@ -26,6 +25,7 @@ PLAIN_STATIC_FILES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+SEARCH = "?q="
 PAGES = {
     "first page": "",
     "sorted by patient": "?sort=patient",
@@ -33,9 +33,12 @@ PAGES = {
     "one result": "?label=malignant",
     "one modality": "?modality=MG",
     "last 90 days": "?from={since}",
-    "search, one name": "?q=rossi-12",
-    "search, a fifth of all": "?q=anna",
+    "search, one name": f"{SEARCH}rossi-12",
+    "search, a fifth of all": f"{SEARCH}anna",
 }
+TEAMS = 10
+IN_TEAMS = ("first page", "sorted by patient", "one result")
+"""The pages that are timed again for somebody who sees the studies of some of the teams."""
 
 
 def signed_in(role: str) -> Client:
@@ -64,12 +67,10 @@ class Timed:
     queries: int
 
 
-def timed(client: Client, address: str, *, requests: int, before: Callable[[], object] | None = None) -> Timed:
-    """Ask for a page; the first two times only warm up. ``before`` is done before each request, untimed."""
+def timed(client: Client, address: str, *, requests: int) -> Timed:
+    """Ask for a page; the first two times only warm up."""
     seconds, cpu_seconds = [], []
     for _ in range(requests + 2):
-        if before is not None:
-            before()
         begin, cpu_begin = time.perf_counter(), time.process_time()
         answer = client.get(address)
         cpu_seconds.append(time.process_time() - cpu_begin)
@@ -81,12 +82,17 @@ def timed(client: Client, address: str, *, requests: int, before: Callable[[], o
     return Timed(seconds=seconds[2:], cpu_seconds=cpu_seconds[2:], queries=len(queries))
 
 
-def _all_pages(client: Client, *, requests: int) -> dict[str, Timed]:
+def _address(client: Client, query: str) -> str:
+    """The address of a page; words that are searched for are sent as a form, and answered by one that hides them."""
     since = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 90 * 24 * 3600))
-    address = reverse("history")
-    return {
-        name: timed(client, address + query.format(since=since), requests=requests) for name, query in PAGES.items()
-    }
+    history = reverse("history")
+    if query.startswith(SEARCH):
+        return client.post(history, {"q": query.removeprefix(SEARCH)})["Location"]
+    return history + query.format(since=since)
+
+
+def _all_pages(client: Client, *, requests: int) -> dict[str, Timed]:
+    return {name: timed(client, _address(client, query), requests=requests) for name, query in PAGES.items()}
 
 
 def _row(what: str, page: Timed) -> Row:
@@ -127,9 +133,17 @@ def measure(*, requests: int) -> list[Row]:
         small = _all_pages(client, requests=requests)
         fill(LARGE - SMALL, first=SMALL)
         large = _all_pages(client, requests=requests)
+        teams = share_among_teams(TEAMS)
+        scoped = {}
+        for count in (1, TEAMS - 1):
+            join_teams(User.objects.get(email="bench-radiologist@test.local"), teams[:count])
+            for name in IN_TEAMS:
+                address = _address(client, PAGES[name])
+                scoped[f"{name}, in {count} of {TEAMS} teams"] = timed(client, address, requests=requests)
     rows = []
     for number, name in enumerate(PAGES):
         rows.append(_row(f"history of {SMALL:,}: {name}", small[name]))
         rows.append(_row(f"history of {LARGE:,}: {name}", large[name]))
         rows.append(_ratio(name, small[name], large[name], is_goal=number == 0))
+    rows += [_row(f"history of {LARGE:,}: {name}", page) for name, page in scoped.items()]
     return rows

@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from accounts.models import Patient
+from accounts.models import Patient, Team, User
 from diagnosis.models import Analysis, Image, Report, Study
 from diagnosis.models.analysis import sorted_as
 from ml.contract import LABELS
@@ -99,3 +99,21 @@ def fill(count: int, *, first: int = 0) -> None:
             for one in analyses
             if one.label
         )
+
+
+def share_among_teams(count: int) -> list[Team]:
+    """Give the studies to ``count`` teams in turn; as many as one of them gets belong to none."""
+    teams = Team.objects.bulk_create(Team(name=f"Clinic {number}") for number in range(1, count + 1))
+    keys = list(Study.objects.order_by("pk").values_list("pk", flat=True))
+    for place, team in enumerate(teams):
+        part = keys[place :: count + 1]
+        for start in range(0, len(part), BATCH):
+            some = part[start : start + BATCH]
+            Study.objects.filter(pk__in=some).update(team=team)
+            Analysis.objects.filter(image__study__in=some).update(team=team)
+    return teams
+
+
+def join_teams(user: User, teams: list[Team]) -> None:
+    """Have ``user`` be in these teams."""
+    user.teams.set(teams)

@@ -33,7 +33,7 @@ def fill(count: int) -> None:
     """Add ``count`` rows, newest a moment ago, by the users and on the patients that exist."""
     chance = random.Random(count)
     people = list(User.objects.exclude(role=Role.PATIENT)) or [None]
-    patients = list(Patient.objects.values_list("pk", flat=True)[:2_000]) or [None]
+    patients: list[uuid.UUID | None] = list(Patient.objects.values_list("pk", flat=True)[:2_000]) or [None]
     newest = AuditEvent.objects.order_by("-pk").values_list("pk", "digest").first()
     first, previous = newest or (0, chain.GENESIS)
     begin = timezone.now() - timedelta(seconds=APART_SECONDS * count)
@@ -61,4 +61,5 @@ def fill(count: int) -> None:
             event.digest = previous = chain.digest(audit.entry_of(event), previous)
             events.append(event)
         # The ledger's own query refuses: rows come one by one, in the transaction of what they are about.
-        QuerySet(AuditEvent).bulk_create(events)
+        past_the_guard: QuerySet[AuditEvent] = QuerySet(AuditEvent)
+        past_the_guard.bulk_create(events)

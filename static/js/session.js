@@ -30,13 +30,9 @@
     }
   }
 
-  function token() {
-    return JSON.parse(document.body.getAttribute("hx-headers") || "{}")["X-CSRFToken"] || "";
-  }
-
   // Asks how long is left; `present`: the person is here, which starts the time anew.
   async function ask(present) {
-    const headers = present ? { "X-CSRFToken": token() } : { [BACKGROUND]: "1" };
+    const headers = present ? { "X-CSRFToken": dialog.dataset.token } : { [BACKGROUND]: "1" };
     const answer = await fetch(address, {
       method: present ? "POST" : "GET",
       headers,

@@ -11,6 +11,7 @@ from accounts.actions import create_team, enqueue_mail, notify
 from accounts.admin_rows import TableAdmin, masked_text
 from accounts.models import AuditEvent, Notification, OutgoingMail, Patient, Team, User
 from portal import jobs
+from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
 SHOWN = {
@@ -111,6 +112,8 @@ def test_every_list_costs_few_queries(client, adam, django_assert_max_num_querie
 
 
 def change(client, user, **typed):
+    """Save the form of a user, who was signed in a moment ago."""
+    confirm(client)
     known = {"email": user.email, "given_name": user.given_name, "family_name": user.family_name, "role": user.role}
     active = {"is_active": "on"} if user.is_active else {}
     typed = {**known, **active, **typed}
@@ -212,13 +215,20 @@ def test_it_staff_do_not_see_patients_log_ins(client, ivan, petra, rachel):
     assert petra.is_active
 
 
-@pytest.mark.parametrize(
-    "query", ["password__startswith=md5", "sign_in_epoch__gt=0", "api_tokens__digest__gt=a"]
-)
+@pytest.mark.parametrize("query", ["password__startswith=md5", "sign_in_epoch__gt=0", "api_tokens__digest__gt=a"])
 def test_a_filter_does_not_tell_what_a_password_begins_with(client, ivan, query):
     client.force_login(ivan)
 
     assert client.get(f"/admin/accounts/user/?{query}").status_code in (302, 400)
+
+
+def test_an_old_sign_in_is_asked_who_it_is_first(client, adam, rachel):
+    client.force_login(adam)
+
+    answer = client.post(f"/admin/accounts/user/{rachel.pk}/change/", {"email": rachel.email, "role": "it_staff"})
+
+    assert "/account/reauthenticate/" in answer["Location"]
+    assert User.objects.get(pk=rachel.pk).role == "radiologist"
 
 
 # Teams
@@ -226,6 +236,7 @@ def test_a_filter_does_not_tell_what_a_password_begins_with(client, ivan, query)
 
 def test_administrators_make_and_name_teams_by_the_same_verbs(client, adam):
     client.force_login(adam)
+    confirm(client)
 
     client.post("/admin/accounts/team/add/", {"name": "Breast clinic"})
     team = Team.objects.get()
@@ -243,6 +254,7 @@ def test_administrators_make_and_name_teams_by_the_same_verbs(client, adam):
 def test_it_staff_see_teams_and_change_none(client, adam, ivan):
     team = create_team(acting_user=adam, name="Breast clinic")
     client.force_login(ivan)
+    confirm(client)
 
     assert "Breast clinic" in content(client.get("/admin/accounts/team/"))
     assert client.post("/admin/accounts/team/add/", {"name": "Mine"}).status_code == 403
@@ -305,6 +317,7 @@ def test_a_failed_e_mail_is_sent_again_by_the_verb(client, ivan, petra, rachel):
 def test_a_mail_is_neither_written_nor_changed_there(client, adam, petra, rachel):
     mail = mails(petra, rachel)[0]
     client.force_login(adam)
+    confirm(client)
     before = OutgoingMail.objects.filter(pk=mail.pk).values().get()
 
     client.post(

@@ -94,6 +94,16 @@ def test_guessing_is_slowed_down_by_account_from_whatever_address(api, rachel):
     assert 0 < int(answer["Retry-After"]) <= 60
 
 
+def test_a_program_at_its_usual_address_is_not_shut_out_by_strangers(api, rachel):
+    typed = {"email": "rachel@test.local", "password": PASSWORD}
+    assert api().post(TOKENS, typed, REMOTE_ADDR="192.0.2.80").status_code == 201
+    for number in range(LIMIT + 1):
+        api().post(TOKENS, {**typed, "password": f"guess {number}"}, REMOTE_ADDR=f"10.0.0.{number}")
+
+    assert api().post(TOKENS, typed, REMOTE_ADDR="10.0.1.1").status_code == 429
+    assert api().post(TOKENS, typed, REMOTE_ADDR="192.0.2.80").status_code == 201
+
+
 def test_guessing_is_slowed_down_by_address_whatever_the_forwarding_header_says(api, rachel):
     for number in range(LIMIT):
         sign_in(api(), email=f"nobody{number}@test.local", password="wrong")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 import pytest
@@ -138,7 +137,10 @@ def test_a_reason_opens_the_whole_record_files_included(client, fetch, bob, clos
     assert "Żółć" in search(client, "anna")
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "urgent", "asdfasdfasdfasdfasdfasdf", "a b c", "x" * 501, "see \u202e the images now, please do"])
+@pytest.mark.parametrize(
+    "reason",
+    ["", "   ", "urgent", "asdfasdfasdfasdfasdfasdf", "a b c", "x" * 501, "see \u202e the images now, please do"],
+)
 def test_less_than_a_sentence_opens_nothing(client, fetch, bob, closed, anna, reason):
     client.force_login(bob)
 
@@ -249,7 +251,9 @@ def test_somebody_elses_emergency_opens_nothing_to_me(client, fetch, bob, closed
 def test_after_five_within_an_hour_the_sixth_is_refused_and_said(client, settings, rachel, bob, clinic, adam, closed):
     settings.EMERGENCY_ACCESS_PER_HOUR = 2
     patients = [
-        actions.create_patient(acting_user=rachel, mrn=f"X-{n}", given_name="X", family_name="Y", birth_date="1980-01-01")
+        actions.create_patient(
+            acting_user=rachel, mrn=f"X-{n}", given_name="X", family_name="Y", birth_date="1980-01-01"
+        )
         for n in range(3)
     ]
     for patient in patients:
@@ -325,7 +329,8 @@ def test_an_administrator_reviews_a_use_with_what_was_done(client, fetch, adam, 
     page = client.get(f"/emergency-access/{access.pk}/").content.decode()
     answer = client.post(f"/emergency-access/{access.pk}/", {"note": "  The surgeon confirms it. "})
 
-    assert re.search(r"report.downloaded|Report downloaded", page)
+    assert "downloaded a report" in page
+    assert "opened the record" in page
     assert answer.url == "/emergency-access/"
     access.refresh_from_db()
     assert (access.reviewed_by, access.review_note) == (adam, "The surgeon confirms it.")

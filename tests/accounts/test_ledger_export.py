@@ -70,7 +70,9 @@ def test_an_outsider_can_check_it_with_what_the_documentation_says(exported):
             *("sequence", "at", "actor", "role", "action", "object_type", "object_id"),
             *("patient", "address", "channel", "purpose", "details", "previous_digest"),
         ]
-        text = json.dumps(["senolens-ledger-1", *(row[name] for name in columns)], sort_keys=True, separators=(",", ":"))
+        text = json.dumps(
+            ["senolens-ledger-1", *(row[name] for name in columns)], sort_keys=True, separators=(",", ":")
+        )
         assert hashlib.sha256(text.encode()).hexdigest() == row["digest"]
         assert row["previous_digest"] == previous
         previous = row["digest"]
@@ -118,7 +120,9 @@ def test_the_command_finds_an_export_right(exported, tmp_path, format):
 
 def test_a_changed_row_a_changed_manifest_and_another_key_are_found(exported, tmp_path, settings):
     files = members(exported())
-    path = saved(tmp_path, files | {"ledger.jsonl": files["ledger.jsonl"].replace(b"patient.viewed", b"patient.listed")})
+    path = saved(
+        tmp_path, files | {"ledger.jsonl": files["ledger.jsonl"].replace(b"patient.viewed", b"patient.listed")}
+    )
     with pytest.raises(CommandError, match="ledger.jsonl was changed"):
         check(path)
     path = saved(tmp_path, files | {"manifest.json": files["manifest.json"].replace(b'"rows"', b'"raws"')})
@@ -150,9 +154,7 @@ def test_rows_that_do_not_give_their_digest_are_found_even_under_a_right_signatu
     content = b"".join(lines)
     manifest = json.loads(files["manifest.json"]) | {"sha256": hashlib.sha256(content).hexdigest()}
     raw = json.dumps(manifest).encode()
-    path = saved(
-        tmp_path, files | {"ledger.jsonl": content, "manifest.json": raw, "manifest.sig": signing.sign(raw)}
-    )
+    path = saved(tmp_path, files | {"ledger.jsonl": content, "manifest.json": raw, "manifest.sig": signing.sign(raw)})
     with pytest.raises(CommandError, match="Row 2 does not|Row 2|rows, the file holds"):
         check(path)
 

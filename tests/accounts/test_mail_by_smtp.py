@@ -210,3 +210,27 @@ def test_every_try_of_one_mail_has_the_same_message_id_and_another_mail_another(
     assert claim.attempt == 1
     assert first["Message-ID"] == again["Message-ID"] == f"<{letter.pk}@localhost>"
     assert other["Message-ID"] != first["Message-ID"]
+
+
+# What is written stays what is written
+
+
+def test_commands_and_headers_in_the_text_stay_text(rachel, sink):
+    body = (
+        "Bcc: everybody@test.local\r\n.\r\nRSET\r\nMAIL FROM:<evil@test.local>\n.\nŻółć żółć, " + "long " * 500 + "\n"
+    )
+    actions.enqueue_mail(kind="result_ready", recipient=rachel.email, subject="Zażółć: ready", body=body, user=rachel)
+    deliver()
+
+    (envelope,), (message,) = sink.envelopes, sink.messages
+    assert envelope.rcpt_tos == [rachel.email]
+    assert (message["Subject"], message["Bcc"]) == ("Zażółć: ready", None)
+    plain = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert plain == body.replace("\r\n", "\n")
+
+
+def test_an_address_of_a_domain_with_accents_arrives(sink):
+    actions.enqueue_mail(kind="result_ready", recipient="anna@żółć.test", subject="Ready", body="Text.")
+    deliver()
+    (envelope,) = sink.envelopes
+    assert envelope.rcpt_tos == ["anna@xn--kda4b0koi.test"]

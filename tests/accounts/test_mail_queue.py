@@ -159,6 +159,15 @@ def test_after_three_days_it_is_given_up_and_its_text_is_gone(letter, ivan):
         actions.retry_mail(acting_user=ivan, row=letter)
 
 
+def test_what_is_too_old_is_not_sent_late(letter):
+    """No worker ran for days: a dead link would only puzzle."""
+    OutgoingMail.objects.filter(pk=letter.pk).update(created_at=timezone.now() - mailing.GIVE_UP_AFTER)
+    deliver()
+    letter.refresh_from_db()
+    assert (letter.state, letter.error_code, letter.body) == (State.FAILED, "expired", "")
+    assert post.outbox == []
+
+
 def test_a_broker_that_is_down_loses_no_mail(rachel, queue, settings, django_capture_on_commit_callbacks):
     queue.rmdir()
     queue.write_text("not a directory")

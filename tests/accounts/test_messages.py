@@ -61,6 +61,17 @@ def test_a_patient_writes_and_the_clinic_answers(own, staff, anna, petra, rachel
     assert AuditEvent.objects.filter(action="message.read", patient=anna).count() == 2
 
 
+def test_what_was_read_is_not_under_the_bell_any_more(own, staff, anna, petra, rachel):
+    actions.write_to_patient(acting_user=rachel, patient=anna, text="Hello")
+    actions.write_to_clinic(acting_user=petra, text="Hello")
+    assert Notification.objects.filter(user__in=(petra, rachel), read_at=None).count() == 2
+
+    own.get(reverse("own-messages"))
+    staff.get(thread(anna))
+
+    assert not Notification.objects.filter(user__in=(petra, rachel), read_at=None).exists()
+
+
 def test_opening_the_record_does_not_count_as_reading(own, staff, anna):
     own.post(reverse("own-messages"), {"text": "Hello"})
 

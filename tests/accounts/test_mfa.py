@@ -8,6 +8,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.test import Client
 
 from accounts.actions import create_token, reset_mfa, use_code
 from accounts.models import AuditEvent, Notification
@@ -97,6 +98,21 @@ def test_factors_are_added_only_by_somebody_who_just_proved_who_they_are(client,
 
     for page in (ADD_APP, "/account/2fa/passkeys/add/"):
         assert client.get(page)["Location"] == f"/account/reauthenticate/?next={page.replace('/', '%2F')}"
+
+
+def test_adding_and_removing_a_factor_signs_the_other_browsers_out(client, rachel):
+    keep_off_the_edge()
+    for step in ("add", "remove"):
+        rachel.refresh_from_db()
+        elsewhere = Client()
+        elsewhere.force_login(rachel)
+        client.force_login(rachel)
+        confirm(client)
+        secret = re.search(r'id="totp-secret">([A-Z2-7]+)<', client.get(ADD_APP, follow=True).content.decode())
+        client.post(ADD_APP, {"code": code(secret[1])}) if secret and step == "add" else client.post(REMOVE_APP)
+
+        assert client.get("/patients/").status_code == 200
+        assert elsewhere.get("/patients/").status_code == 302
 
 
 # Signing in

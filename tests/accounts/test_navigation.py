@@ -19,7 +19,7 @@ def labels(client) -> list[str]:
         ("rachel", STAFF - {"Users", "Admin site"}),
         ("adam", STAFF),
         ("ivan", STAFF - {"Patients", "History"}),
-        ("petra", {"Home"}),
+        ("petra", {"Home", "Messages", "Appointments", "Who looked", "Consent and data"}),
     ],
 )
 def test_it_offers_what_the_role_may_open(client, request, who, offered):

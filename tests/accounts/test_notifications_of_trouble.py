@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.core.signals import request_finished
+from django.db import OperationalError
 from django.utils import timezone
 
-from accounts import actions
+from accounts import actions, queue_watch
 from accounts.models import AuditEvent, OutgoingMail
 from portal import jobs, trouble, workers
 from portal.jobs import State
 
 pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +127,44 @@ def test_somebody_who_was_switched_off_is_not_told(ivan):
     waiting(queued_at=ago(minutes=14))
     assert actions.look_for_trouble() == 1
     assert told(ivan) == []
+
+
+# The web process
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    """What a web process does after a request, with its first look due."""
+    monkeypatch.setitem(queue_watch._next, "at", 0.0)
+    return queue_watch._after_request
+
+
+def test_a_web_process_looks_after_a_request_and_not_after_every_one(ivan, watch):
+    waiting(queued_at=ago(minutes=14))
+    watch()
+    assert len(told(ivan)) == 1
+    OutgoingMail.objects.update(state=State.SUCCEEDED)
+    watch()
+    assert len(told(ivan)) == 1, "the next look is not due yet"
+
+
+def test_a_database_that_is_down_breaks_no_answer(watch, monkeypatch):
+    looked = []
+
+    def fail() -> int:
+        looked.append(1)
+        raise OperationalError("the database is locked")
+
+    monkeypatch.setattr(actions, "look_for_trouble", fail)
+    watch()
+    assert looked == [1]
+
+
+def test_the_web_application_looks_and_tests_do_not():
+    assert not any("queue_watch" in str(key) for key, *_ in request_finished.receivers)
+    assert "accounts.queue_watch.look_after_requests" in (ROOT / "portal" / "wsgi.py").read_text()
+    queue_watch.look_after_requests()
+    try:
+        assert any("queue_watch" in str(key) for key, *_ in request_finished.receivers)
+    finally:
+        assert request_finished.disconnect(dispatch_uid="accounts.queue_watch")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from allauth.mfa.models import Authenticator
 from django.contrib.auth import authenticate
 from django.core.exceptions import PermissionDenied
 from django.test import Client
@@ -22,44 +16,25 @@ from accounts import actions
 from accounts.invitation_code import ALPHABET, digest, new_code
 from accounts.models import AuditEvent, OutgoingMail, Patient, PatientInvitation, User
 from tests.conftest import PASSWORD
-
-ROOT = Path(__file__).resolve().parents[2]
-BORN = "1970-05-17"
-"""Anna's date of birth."""
-EMAIL = "anna@example.org"
-NEW_PASSWORD = "seven green bicycles"
-JOIN, ADDRESS, CHOOSE = "join", "join-address", "join-password"
+from tests.fixture_joining import (
+    ADDRESS,
+    BORN,
+    CHOOSE,
+    EMAIL,
+    JOIN,
+    NEW_PASSWORD,
+    choose,
+    give_address,
+    joined,
+    mailed_number,
+    show,
+)
 
 
 @pytest.fixture
 def code(anna, adam) -> str:
     """An invitation of Anna."""
     return actions.invite_patient(acting_user=adam, patient=anna)[1]
-
-
-def show(client, code, born=BORN):
-    return client.post(reverse(JOIN), {"code": code, "birth_date": born})
-
-
-def give_address(client, email=EMAIL):
-    return client.post(reverse(ADDRESS), {"email": email})
-
-
-def mailed_number() -> str:
-    """The number of the newest e-mail, as the patient reads it there."""
-    body = OutgoingMail.objects.order_by("created_at").last().body
-    found = re.search(r"^Your number is: (\d{6})$", body, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def choose(client, number, password=NEW_PASSWORD, again=None):
-    return client.post(reverse(CHOOSE), {"number": number, "password1": password, "password2": again or password})
-
-
-def joined(client, code, email=EMAIL):
-    show(client, code)
-    give_address(client, email)
-    return choose(client, mailed_number())
 
 
 # The clinic's side
@@ -364,61 +339,6 @@ def test_hostile_codes_are_refused_in_words(client, db, typed):
     assert "<script>" not in response.content.decode().replace("<script src", "")
 
 
-# Unlinking
-
-
-def test_unlinking_switches_the_log_in_off_at_once(client, anna, adam, code):
-    joined(client, code)
-    user = User.objects.get(email=EMAIL)
-    staff = Client()
-    staff.force_login(adam)
-
-    assert staff.post(reverse("patient-unlink", args=[anna.pk]), {"reason": ""}).status_code == 422
-    staff.post(reverse("patient-unlink", args=[anna.pk]), {"reason": "Asked for it by telephone"})
-
-    anna.refresh_from_db()
-    user.refresh_from_db()
-    assert (anna.user, user.is_active) == (None, False)
-    assert client.get("/").status_code == 302
-    assert authenticate(username=EMAIL, password=NEW_PASSWORD) is None
-    event = AuditEvent.objects.get(action="patient.login_unlinked")
-    assert (event.actor, event.purpose) == (adam, "Asked for it by telephone")
-
-
-def test_who_was_unlinked_comes_back_to_the_same_log_in(client, anna, adam, code):
-    joined(client, code)
-    actions.unlink_patient_login(acting_user=adam, patient=anna)
-    _, newer = actions.invite_patient(acting_user=adam, patient=Patient.objects.get(pk=anna.pk))
-
-    assert joined(Client(), newer).status_code == 302
-
-    user = User.objects.get(email=EMAIL)
-    anna.refresh_from_db()
-    assert (user.is_active, anna.user) == (True, user)
-
-
-def test_a_switched_off_member_of_staff_is_not_brought_back(client, anna, adam, rachel, code):
-    actions.update_user(acting_user=adam, user=rachel, is_active=False)
-    show(client, code)
-    give_address(client, rachel.email)
-
-    assert mailed_number() == ""
-    rachel.refresh_from_db()
-    assert (rachel.is_active, rachel.role) == (False, "radiologist")
-
-
-def test_who_comes_back_needs_no_second_factor_that_was_lost(anna, adam, code):
-    joined(Client(), code)
-    user = User.objects.get(email=EMAIL)
-    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "x"})
-    actions.unlink_patient_login(acting_user=adam, patient=anna)
-    _, newer = actions.invite_patient(acting_user=adam, patient=Patient.objects.get(pk=anna.pk))
-
-    joined(Client(), newer)
-
-    assert not Authenticator.objects.filter(user=user).exists()
-
-
 def test_an_address_that_looks_like_a_colleagues_is_not_taken(client, anna, rachel, code):
     show(client, code)
     assert give_address(client, rachel.email.replace("a", "\N{CYRILLIC SMALL LETTER A}")).status_code == 422
@@ -437,76 +357,3 @@ def test_a_record_that_was_merged_is_not_joined(client, anna, adam, code):
     assert show(client, code).status_code == 422
     with pytest.raises(actions.HasLogIn):
         actions.invite_patient(acting_user=adam, patient=anna)
-
-
-RACE = """
-import json, threading
-from datetime import date
-import django
-django.setup()
-from django.core.management import call_command
-from django.db import connection
-from accounts import actions
-from accounts.models import Patient, User
-
-call_command("migrate", verbosity=0)
-adam, _ = actions.create_user(acting_user=None, email="adam@test.local", role="administrator")
-patient = actions.create_patient(
-    acting_user=None, mrn="RACE", given_name="Anna", family_name="Race", birth_date=date(1970, 1, 1), sex="F"
-)
-invitation, code = actions.invite_patient(acting_user=adam, patient=patient)
-made, errors = [], []
-start = threading.Barrier(8)
-
-def fight(number):
-    start.wait()
-    try:
-        user = actions.join(invitation=invitation, email=f"p{number}@example.org", password="seven green bicycles")
-        if user is not None:
-            made.append(user.pk)
-    except Exception as error:
-        errors.append(repr(error))
-    finally:
-        connection.close()
-
-def guess(number):
-    try:
-        actions.check_invitation(code=other, birth_date=date(1990, 1, 1 + number))
-    finally:
-        connection.close()
-
-def together(work):
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads: thread.start()
-    for thread in threads: thread.join()
-
-together(fight)
-users = list(User.objects.filter(role="patient").values_list("pk", flat=True))
-owner = Patient.objects.get(mrn="RACE").user_id
-berta = actions.create_patient(
-    acting_user=None, mrn="RACE2", given_name="Berta", family_name="Race", birth_date=date(1980, 1, 1), sex="F"
-)
-guessed, other = actions.invite_patient(acting_user=adam, patient=berta)
-together(guess)
-guessed.refresh_from_db()
-print(json.dumps({"made": made, "users": users, "owner": owner, "errors": errors, "tries": guessed.failed_tries,
-                  "burnt": guessed.revoked_at is not None}))
-"""
-
-
-@pytest.mark.slow
-def test_of_eight_people_with_one_code_one_gets_in_and_eight_guesses_at_once_count_as_five(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", RACE],
-        cwd=ROOT,
-        env={**os.environ, "DEMO": "1", "DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "portal.settings"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["errors"] == []
-    assert len(found["made"]) == 1
-    assert found["users"] == found["made"] == [found["owner"]]
-    assert (found["tries"], found["burnt"]) == (5, True)

@@ -7,6 +7,7 @@ import time
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from accounts.models import AuditEvent
 from tests.conftest import PASSWORD
 from tests.fixture_sign_in import confirm
 
@@ -90,3 +91,10 @@ def test_a_fresh_sign_in_counts_as_an_answer(client, rachel):
     client.post("/account/login/", {"login": rachel.email, "password": PASSWORD})
 
     assert client.get(FORM).status_code == 200
+
+
+def test_the_answer_is_in_the_ledger(signed_in, rachel):
+    signed_in.post(QUESTION, {"password": PASSWORD, "next": FORM})
+
+    event = AuditEvent.objects.get(action="user.reconfirmed")
+    assert (event.actor, event.details["by"]) == (rachel, "password")

@@ -25,7 +25,7 @@ def test_a_posted_sign_up_makes_no_user(client):
     assert not User.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["email/", "reauthenticate/", "confirm-email/", "login/code/confirm/"])
+@pytest.mark.parametrize("path", ["email/", "confirm-email/", "login/code/confirm/"])
 def test_pages_that_make_no_sense_here_do_not_exist(client, rachel, path):
     client.force_login(rachel)
 

@@ -6,7 +6,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import PermissionDenied
 
-from accounts.actions import create_token, update_user
+from accounts.actions import create_token, create_user, update_user
 from accounts.models import AuditEvent, OutgoingMail, User
 from tests.conftest import PASSWORD
 from tests.fixture_sign_in import confirm
@@ -95,6 +95,8 @@ def test_a_person_who_was_just_demoted_changes_nobody_any_more(adam, rachel, iva
 
     with pytest.raises(PermissionDenied):
         update_user(acting_user=stale, user=adam, role="radiologist")
+    with pytest.raises(PermissionDenied):
+        create_user(acting_user=stale, email="eve@test.local", role="administrator")
     adam.refresh_from_db()
     assert adam.role == "administrator"
 

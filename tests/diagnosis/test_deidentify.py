@@ -345,7 +345,9 @@ def test_a_black_image_and_a_mammogram_without_breast_are_left_out():
 def test_a_label_beside_the_breast_is_no_part_of_it():
     film = np.zeros((600, 400), np.uint8)
     cv2.ellipse(film, (0, 300), (220, 250), 0, 0, 360, 120, -1)
-    film = np.where(film > 0, np.clip(film + np.random.default_rng(1).normal(0, 12, film.shape), 0, 255), 0).astype(np.uint8)
+    film = np.where(film > 0, np.clip(film + np.random.default_rng(1).normal(0, 12, film.shape), 0, 255), 0).astype(
+        np.uint8
+    )
     cv2.putText(film, "KOWALSKA R-CC", (180, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
 
     kept = inference.tissue(film, modality="MG")

@@ -44,9 +44,7 @@ def released(analysis, *, by) -> Report:
 
 
 def merged(adam, *, source, target, take=(), reason="Same person, two desks"):
-    return actions.merge_patients(
-        acting_user=adam, source=source, target=target, take_from_source=take, reason=reason
-    )
+    return actions.merge_patients(acting_user=adam, source=source, target=target, take_from_source=take, reason=reason)
 
 
 def test_everything_moves_to_the_record_that_stays(adam, rachel, anna, second, study, other_study):
@@ -238,7 +236,9 @@ def test_only_administrators_merge_split_and_undo(client, request, adam, anna, s
     transfer = merged(adam, source=second, target=anna)
     for verb in (
         lambda: merged(person, source=second, target=anna),
-        lambda: actions.split_patient(acting_user=person, source=anna, studies=[other_study], target=second, reason="x"),
+        lambda: actions.split_patient(
+            acting_user=person, source=anna, studies=[other_study], target=second, reason="x"
+        ),
         lambda: actions.undo_transfer(acting_user=person, transfer=transfer),
     ):
         with pytest.raises(PermissionDenied):
@@ -340,6 +340,9 @@ def test_the_other_record_is_found_by_its_mrn_which_no_address_shows(client, ada
     assert page.status_code == 200
     for shown in ("MRN-001", "MRN-002", "Ania", "Anna", "+48 600 111 222", "1, all moved"):
         assert shown in text
+    assert "dates of birth differ" not in text
+    Patient.objects.filter(pk=second.pk).update(birth_date=date(1971, 5, 17))
+    assert "dates of birth differ" in client.post(f"/patients/{anna.pk}/merge/", {"mrn": "MRN-002"}).content.decode()
     assert "MRN" not in page.wsgi_request.get_full_path()
     assert "<title>Merge records - " in text
     assert RecordTransfer.objects.count() == 0

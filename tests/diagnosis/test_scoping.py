@@ -59,7 +59,9 @@ def patient(mrn: str, family_name: str) -> Patient:
 
 
 def seen(user) -> dict[str, int]:
-    return {model.__name__: model.objects.visible_to(user).count() for model in (Patient, Study, Image, Analysis, Report)}
+    return {
+        model.__name__: model.objects.visible_to(user).count() for model in (Patient, Study, Image, Analysis, Report)
+    }
 
 
 ALL = {"Patient": 1, "Study": 1, "Image": 1, "Analysis": 1, "Report": 1}

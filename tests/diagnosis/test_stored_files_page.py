@@ -37,7 +37,7 @@ def test_they_are_private_and_not_guessed_at_by_the_browser(reading, fetch, anal
     response = fetch(reading, address(name, analysis))
 
     assert response.status_code == 200
-    assert response["Cache-Control"].startswith("private")
+    assert response["Cache-Control"] == "private, no-store"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["ETag"]
 

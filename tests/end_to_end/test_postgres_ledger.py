@@ -23,7 +23,9 @@ from django.core.management import call_command
 from accounts.actions import create_patient, create_user
 call_command("migrate", verbosity=0)
 create_user(acting_user=None, email="rachel@test.local", role="radiologist")
-create_patient(acting_user=None, mrn="ROWS", given_name="Anna", family_name="Race", birth_date=date(1970, 1, 1), sex="F")
+create_patient(
+    acting_user=None, mrn="ROWS", given_name="Anna", family_name="Race", birth_date=date(1970, 1, 1), sex="F"
+)
 """
 
 WRITER = """
@@ -45,7 +47,8 @@ for number in range({rows}):
                         raise ZeroDivisionError
                 except ZeroDivisionError:
                     pass
-            audit.record("patient.viewed", actor=rachel, target=anna, patient=anna, number=number, share=1e22, tiny=1e-7)
+            values = {{"number": number, "share": 1e22, "tiny": 1e-7}}
+            audit.record("patient.viewed", actor=rachel, target=anna, patient=anna, **values)
             if chance.random() < 0.1:
                 raise KeyError
     except KeyError:
@@ -100,7 +103,9 @@ print(json.dumps({
                list(range(1, AuditEvent.objects.count() + 1)),
     "missing": guard.missing(connection),
     "refused": refused,
-    "changed": {name: after(f"UPDATE accounts_auditevent SET {change} WHERE id = {row}") for name, change in changes.items()},
+    "changed": {
+        name: after(f"UPDATE accounts_auditevent SET {change} WHERE id = {row}") for name, change in changes.items()
+    },
     "deleted": after(f"DELETE FROM accounts_auditevent WHERE id = {row}"),
     "still": whole()[1],
     "anchored": anchors.anchor(force=True).sequence == AuditEvent.objects.count(),

@@ -15,12 +15,14 @@ pytestmark = pytest.mark.slow
 
 RACES = """
 import json, threading
-from datetime import date
+from datetime import date, timedelta
 import django
 django.setup()
 from django.core.management import call_command
 from django.db import connection, transaction
-from accounts.actions import create_patient, create_user
+from django.utils import timezone
+from accounts.actions import create_patient, create_user, enqueue_mail, look_for_trouble, postpone_mail
+from accounts.models import OutgoingMail
 from diagnosis import actions
 from diagnosis.actions.steps import settle
 from diagnosis.models import Analysis, Report, Study
@@ -73,7 +75,24 @@ refused = []
 for _ in range(5):
     Report.objects.all().delete()
     at_once(reissue, reissue)
-print(json.dumps({"settled": settled, "errors": errors, "refused": len(refused), "reports": Report.objects.count()}))
+
+ivan, _ = create_user(acting_user=None, email="ivan@test.local", role="it_staff")
+late = enqueue_mail(kind="account", recipient="rachel@test.local", subject="Late", body="Late.")
+OutgoingMail.objects.filter(pk=late.pk).update(queued_at=timezone.now() - timedelta(hours=1))
+
+def look():
+    together.wait(20)
+    look_for_trouble()
+
+for _ in range(3):
+    at_once(look, look)
+told = ivan.notifications.filter(kind="queue_trouble").count()
+claim = jobs.claim(OutgoingMail, late.pk)
+postpone_mail(claim=claim, code="server_busy", message="Not now.", detail="451")
+late.refresh_from_db()
+postponed = [late.state, late.attempts, jobs.claim(OutgoingMail, late.pk) is None]
+counted = {"refused": len(refused), "reports": Report.objects.count(), "told": told}
+print(json.dumps({"settled": settled, "errors": errors, "postponed": postponed, **counted}))
 """
 
 
@@ -94,4 +113,11 @@ def test_what_ends_or_is_asked_for_at_the_same_moment_is_done_once(postgres: str
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found == {"settled": "analysed", "errors": [], "refused": 5, "reports": 1}
+    assert found == {
+        "settled": "analysed",
+        "errors": [],
+        "refused": 5,
+        "reports": 1,
+        "told": 1,
+        "postponed": ["queued", 0, True],
+    }

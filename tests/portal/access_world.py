@@ -33,7 +33,7 @@ from accounts.roles import Role
 from diagnosis import actions, inference
 from diagnosis.models import Analysis, DeidentifiedExport, ModelVersion, Study
 from portal import jobs
-from tests.fixture_results import filed, lesion, released, succeeded
+from tests.fixture_results import concluded, filed, lesion, succeeded
 from tests.fixture_sign_in import confirm
 
 PLANTED = {
@@ -135,7 +135,8 @@ def _result(patient: Patient, *, by: User, seed: int) -> Analysis:
     )
     analysis = succeeded(study=study, by=by, seed=seed, found=lesion())
     type(analysis.image).objects.filter(pk=analysis.image_id).update(original_name=PLANTED["file name"])
-    released(analysis, by=by, letter="Dear patient, all is well.")
+    report = concluded(analysis, by=by, text=PLANTED["conclusion"])
+    actions.release_report(acting_user=by, report=report, letter="Dear patient, all is well.")
     analysis.refresh_from_db()
     return analysis
 

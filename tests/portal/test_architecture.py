@@ -174,6 +174,7 @@ WRITERS = {
     "portal/jobs.py",
     "portal/bench/dashboard.py",
     "portal/bench/history_data.py",
+    "portal/bench/ledger_data.py",
 }
 """Verbs, ledger, use of a token, durable jobs; and the filling of an empty database to measure lists."""
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import AuditEvent
 from diagnosis import actions, tasks
 from diagnosis.models import Analysis
-from portal import jobs
+from portal import job_counts, jobs
 from portal.job_task import work_now
 from portal.jobs import State
 from tests.fixture_results import filed
@@ -251,6 +251,6 @@ def test_the_waiting_and_the_run_time_are_noted(analysis):
 
 
 def test_jobs_are_counted_by_kind(analysis):
-    by_name = {kind.name: kind for kind in jobs.counts()}
-    assert by_name["analysis"] == jobs.Counts(name="analysis", queued=1, running=0, failed=0)
+    by_name = {kind.name: kind for kind in job_counts.counts()}
+    assert by_name["analysis"] == job_counts.Counts(name="analysis", queued=1, running=0, failed=0)
     assert by_name["report"].queued == 0

@@ -11,7 +11,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.actions import sealings
-from portal import jobs, readiness, workers
+from portal import job_counts, readiness, workers
 
 
 class Command(BaseCommand):
@@ -76,7 +76,7 @@ class Command(BaseCommand):
     def _jobs(self) -> None:
         """Count the work that waits, and what has failed and waits for a person."""
         try:
-            for kind in jobs.counts():
+            for kind in job_counts.counts():
                 self._line(
                     kind.name,
                     "They are waiting, and no worker is running." if kind.queued and not workers.seen() else "",

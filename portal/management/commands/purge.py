@@ -22,8 +22,8 @@ OUT_OF_REACH = (
 
 class Command(BaseCommand):
     help = (
-        "Remove everything whose time has passed, and patients past RETENTION_YEARS where that is set. Without --yes it "
-        "only says what would go. With --patient it erases one record, whatever its age."
+        "Remove everything whose time has passed, and patients past RETENTION_YEARS where that is set. Without --yes "
+        "it only says what would go. With --patient it erases one record, whatever its age."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
