@@ -8,6 +8,7 @@ from typing import Any
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.mfa.models import Authenticator
 from allauth.mfa.stages import AuthenticateStage
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -52,8 +53,10 @@ def has_factor(user: Any) -> bool:
 
 
 def lacks_factor(user: Any) -> bool:
-    """Whether the person's role needs a second factor and there is none."""
-    return is_demanded_of(user) and not has_factor(user)
+    """Whether the person's role needs a second factor and there is none, not even the provider's."""
+    if not is_demanded_of(user) or has_factor(user):
+        return False
+    return not (settings.OIDC_SATISFIES_MFA and SocialAccount.objects.filter(user_id=user.pk).exists())
 
 
 def has_codes(user: Any) -> bool:

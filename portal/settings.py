@@ -206,7 +206,7 @@ MEDIA_ROOT = DATA_DIR / "files"
 LEDGER_KEY_FILE = Path(env.text("LEDGER_KEY_FILE", str(DATA_DIR / "ledger-key.pem")))
 """Signs the anchors and exports of the ledger; made at first use."""
 LEDGER_ANCHOR_FILE = Path(env.text("LEDGER_ANCHOR_FILE", str(DATA_DIR / "ledger-anchors.jsonl")))
-"""Where the ledger's newest digest is noted from time to time: best on a disk that the database's owner cannot write."""
+"""Where the ledger's newest digest is noted from time to time: best where the database's owner cannot write."""
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

@@ -86,6 +86,8 @@ def _oldest(*, postponed: bool) -> datetime | None:
         .values_list("queued_at", flat=True)
         .first()
         for job_type in _job_types()
+        # What is done when nothing else waits may wait for hours.
+        if not job_type.in_background
     ]
     return min((since for since in oldest if since is not None), default=None)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.conf import settings
 from django.utils import timezone
@@ -19,6 +20,8 @@ from django.utils import timezone
 from accounts.ledger import signing
 from accounts.ledger.chain import moment
 from accounts.models import AuditEvent
+
+log = structlog.get_logger(__name__)
 
 FORMAT = "senolens-anchor-1"
 EVERY = timedelta(hours=1)
@@ -98,8 +101,10 @@ def _is_due(last: Anchor | None, newest: int, *, now: datetime, force: bool) -> 
     if last is None:
         return True
     since = newest - last.sequence
+    if since < 0:
+        # Cut off, or restored from a backup. An anchor more would not help; verify_audit says the rest.
+        log.error("ledger.shorter_than_its_anchor", newest=newest, anchored=last.sequence)
     if since <= 0:
-        # The chain is shorter than its anchor: verify_audit tells; a further anchor would hide nothing, but not help.
         return False
     return force or since >= EVERY_ROWS or last.at <= moment(now - EVERY)
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import copy
 import uuid
+from datetime import timedelta
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import actions, audit
 from accounts.forms import PatientForm, note_refusal
 from accounts.http import SignedInRequest
-from accounts.models import Patient
+from accounts.models import AuditEvent, Patient
 from accounts.permissions import needs
 from accounts.views.listing import paged, searched_for, words_out_of_address
+
+OFFERED = "emergency_access.offered"
+MOST_OFFERS = 20
+"""Records outside their teams that a person finds by MRN within an hour: more is trying numbers out."""
 
 
 @words_out_of_address
@@ -36,8 +42,14 @@ def patient_list(request: SignedInRequest) -> HttpResponse:
 def _outside_teams(request: SignedInRequest, mrn: str) -> Patient | None:
     """The record with exactly this MRN that only emergency access opens to the person; that they asked is kept."""
     patient = Patient.objects.outside_teams_of(request.user).filter(mrn=mrn).first() if mrn else None
-    if patient is not None:
-        audit.record_viewing("emergency_access.offered", actor=request.user, target=patient, patient=patient)
+    if patient is None:
+        return None
+    lately = timezone.now() - timedelta(hours=1)
+    offered = AuditEvent.objects.filter(actor=request.user, action=OFFERED, at__gt=lately).exclude(patient=patient)
+    if offered.order_by().values("patient").distinct().count() >= MOST_OFFERS:
+        audit.record_viewing("emergency_access.refused", actor=request.user, target=patient, patient=patient)
+        return None
+    audit.record_viewing(OFFERED, actor=request.user, target=patient, patient=patient)
     return patient
 
 

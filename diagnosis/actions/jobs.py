@@ -17,7 +17,7 @@ Job = Analysis | Report | ShadowReading | DeidentifiedExport
 LEDGER_NAMES: dict[type[Job], str] = {
     Report: "report",
     ShadowReading: "shadow_reading",
-    DeidentifiedExport: "deidentified_export",
+    DeidentifiedExport: "export",
 }
 
 
@@ -26,12 +26,13 @@ def retry_job(*, acting_user: User, job: Job) -> None:
     """``FAILED | CANCELLED -> QUEUED``.
 
     Raises:
-        WrongState: in any other state.
+        WrongState: in any other state, or where doing it now would make something else than was asked for then.
     """
     require(acting_user, "job", "retry")
     if isinstance(job, Analysis):
         retry_analysis(acting_user=acting_user, analysis=job)
         return
+    _refuse_outdated(job)
     if not jobs.requeue(type(job), job.pk, from_states=(State.FAILED, State.CANCELLED)):
         raise WrongState("Only what has failed or was cancelled can be tried again.")
     audit.record(f"{LEDGER_NAMES[type(job)]}.retried", actor=acting_user, target=job, patient=_patient(job))
@@ -52,6 +53,19 @@ def cancel_job(*, acting_user: User, job: Job) -> None:
     if not jobs.cancel(type(job), job.pk):
         raise WrongState("It has ended already; there is nothing to cancel.")
     audit.record(f"{LEDGER_NAMES[type(job)]}.cancelled", actor=acting_user, target=job, patient=_patient(job))
+
+
+def _refuse_outdated(job: Job) -> None:
+    """Raise ``WrongState`` for work that something newer has overtaken; holds the row, so that it stays as read."""
+    if isinstance(job, DeidentifiedExport):
+        kept = DeidentifiedExport.objects.select_for_update(of=("self",)).get(pk=job.pk)
+        # Without the salt the pseudonyms could be guessed; it is dropped when a package is taken back or expires.
+        if not kept.salt or kept.expires_at is not None:
+            raise WrongState("This package was taken back or has expired. Have it asked for again.")
+    if isinstance(job, Report):
+        Analysis.objects.select_for_update(no_key=True, of=("self",)).get(pk=job.analysis_id)
+        if Report.objects.filter(analysis=job.analysis_id, version__gt=job.version).exists():
+            raise WrongState("A newer version of this report was asked for since. Try that one.")
 
 
 def _patient(job: Job) -> Patient | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,8 @@ from diagnosis.models import DeidentifiedExport, Study
 from portal import jobs
 from portal.jobs import UNFINISHED, Claim, State
 
+IN_WORK = "exports/in-work"
+"""Folder of the storage in which packages are put together, each in a folder of its own."""
 MOST_STUDIES = 500
 """Of one package: so many are cleaned within the hour on a small machine."""
 
@@ -163,9 +166,12 @@ def expire_exports() -> int:
     for export in DeidentifiedExport.objects.filter(expires_at__lte=timezone.now()).exclude(file="", salt=""):
         _remove(export)
         gone += 1
-    ended = DeidentifiedExport.objects.exclude(state__in=UNFINISHED).exclude(state=State.SUCCEEDED).exclude(salt="")
-    for export in ended.filter(expires_at=None):
-        _remove(export)
+    at_work = {str(pk) for pk in DeidentifiedExport.objects.filter(state__in=UNFINISHED).values_list("pk", flat=True)}
+    for folder in _work_folders():
+        if folder.name not in at_work:
+            _empty(folder)
+    ended = DeidentifiedExport.objects.filter(state__in=(State.FAILED, State.CANCELLED)).exclude(salt="")
+    ended.update(salt="")
     return gone
 
 
@@ -182,13 +188,22 @@ def _remove(export: DeidentifiedExport) -> None:
 
 def work_folder(export: DeidentifiedExport) -> Path:
     """Where the parts of a package are made."""
-    return Path(default_storage.path(f"exports/in-work/{export.pk}"))
+    return Path(default_storage.path(f"{IN_WORK}/{export.pk}"))
 
 
 def clear_work(export: DeidentifiedExport) -> None:
     """Remove the parts."""
-    folder = work_folder(export)
+    _empty(work_folder(export))
+
+
+def _work_folders() -> list[Path]:
+    root = Path(default_storage.path(IN_WORK))
+    return [folder for folder in root.iterdir() if folder.is_dir()] if root.is_dir() else []
+
+
+def _empty(folder: Path) -> None:
+    """Remove a folder and the files in it; another worker may be at it, too."""
     for file in folder.iterdir() if folder.is_dir() else ():
         file.unlink(missing_ok=True)
-    if folder.is_dir():
+    with contextlib.suppress(OSError):
         folder.rmdir()

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actions import notify
-from accounts.models import User
+from accounts.consents import has_consent
+from accounts.models import Consent, User
 from accounts.permissions import require
 from diagnosis.actions.reports import enqueue_report
 from diagnosis.actions.steps import WrongState, patient_of
@@ -214,7 +215,7 @@ def release_report(*, acting_user: User, report: Report, letter: str) -> Report:
     row.withdrawn_at, row.withdrawn_because = None, ""
     row.save(update_fields=["letter", "released_by", "released_at", "withdrawn_at", "withdrawn_because"])
     patient = patient_of(row.analysis)
-    if patient.user is not None:
+    if patient.user is not None and has_consent(patient, Consent.Purpose.PORTAL):
         notify("report_released", users=[patient.user], text="A report is ready", path=reverse("home"))
     audit.record("report.released", actor=acting_user, target=row, patient=patient, version=row.version)
     return row

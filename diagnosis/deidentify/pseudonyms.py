@@ -26,6 +26,8 @@ class Pseudonyms:
     """
 
     def __init__(self, salt: str) -> None:
+        if not salt:
+            raise ValueError("Without a salt the pseudonyms could be guessed; no package is made.")
         self._salt = bytes.fromhex(salt)
 
     def _digest(self, kind: str, key: Any) -> bytes:

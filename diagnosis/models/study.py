@@ -77,7 +77,7 @@ class Study(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="studies",
-        # Lists are read by time, with a look at the team; an index on it alone would have SQLite sort all rows of a team.
+        # Lists are read by time, with a look at the team; an index on it alone would make SQLite sort a team's rows.
         db_index=False,
         help_text="Whose radiologists see it; empty: every radiologist.",
     )
@@ -159,7 +159,7 @@ class Image(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.original_name
+        return f"image of {self.created_at:%Y-%m-%d %H:%M}"
 
     @property
     def frame_words(self) -> str:

@@ -46,7 +46,7 @@ def start_study(request: SignedInRequest, pk: Any) -> HttpResponse:
     form = BatchForm(request.POST, modality=Modality.ULTRASOUND, new_study_of=patient, user=request.user)
     team = form.cleaned_data.get("team") if form.is_valid() else None
     if "team" in form.errors:
-        return _no_study(request, patient, " ".join(form.errors["team"]))
+        return _no_study(request, patient, " ".join(map(str, form.errors["team"])))
     own = Study.objects.visible_to(request.user)
     study = (
         (own if team is None else own.filter(team=team))

@@ -64,13 +64,18 @@
     window.htmx.ajax("GET", bell.dataset.bellPanel, { target: panel, swap: "innerHTML" });
   });
 
-  // The panel brings the number with it, also after "Mark all as read", which takes the keyboard's place away.
+  // The panel brings the number with it. "Mark all as read" takes its own button away; the keyboard goes to the bell.
+  let heldKeyboard = false;
+  panel.addEventListener("htmx:beforeSwap", () => {
+    heldKeyboard = panel.contains(document.activeElement);
+  });
   panel.addEventListener("htmx:afterSwap", () => {
     const head = panel.querySelector("[data-bell-unread]");
     if (head) {
       show(Number(head.dataset.bellUnread));
     }
-    if (document.activeElement === document.body) {
+    if (heldKeyboard) {
+      heldKeyboard = false;
       bell.focus();
     }
   });

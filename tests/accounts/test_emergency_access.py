@@ -106,6 +106,20 @@ def test_that_somebody_asked_for_the_mrn_is_in_the_ledger_once(client, bob, clos
     assert AuditEvent.objects.filter(action="emergency_access.offered", actor=bob, patient=anna).count() == 1
 
 
+def test_trying_numbers_out_ends_after_some_and_is_kept(client, monkeypatch, bob, rachel, clinic, closed, anna):
+    monkeypatch.setattr("accounts.views.patients.MOST_OFFERS", 1)
+    other = actions.create_patient(
+        acting_user=rachel, mrn="X-1", given_name="X", family_name="Y", birth_date="1980-01-01"
+    )
+    create_study(acting_user=rachel, patient=other, modality="US")
+    client.force_login(bob)
+
+    assert "outside your teams" in search(client, "MRN-001")
+    assert "outside your teams" not in search(client, "X-1")
+    assert "outside your teams" in search(client, "MRN-001")
+    assert AuditEvent.objects.filter(action="emergency_access.refused", actor=bob, patient=other).count() == 1
+
+
 @pytest.mark.parametrize("who", ["rachel", "adam"])
 def test_who_sees_the_record_is_offered_nothing(client, closed, who, request):
     client.force_login(request.getfixturevalue(who))

@@ -169,6 +169,15 @@ def test_a_ledger_that_was_cut_off_is_found_by_the_file_of_anchors(settings, rac
     assert "row 16: missing to row 21 at least" in verified()[0]
 
 
+def test_a_worker_says_that_the_ledger_is_shorter_than_its_anchor(settings, rachel, caplog):
+    fill(20)
+    anchors.anchor()
+    tampered("DELETE FROM accounts_auditevent WHERE id > 15")
+    assert anchors.anchor(force=True) is None
+    assert "ledger.shorter_than_its_anchor" in caplog.text
+    assert len(lines(settings)) == 1
+
+
 def test_a_copy_of_the_anchors_elsewhere_is_compared_with_its_key(settings, rachel, tmp_path):
     fill(5)
     anchors.anchor()

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 import pytest
 from django.db import IntegrityError, connection, models, transaction
 
-from accounts import actions, audit
+from accounts import actions, audit, tasks
 from accounts.ledger import chain, guard
 from accounts.ledger.verification import verify
 from accounts.models import AuditEvent
 from portal.channel import WORKER, through
+from portal.job_task import work_now
 
 pytestmark = pytest.mark.django_db
 
@@ -203,6 +204,13 @@ def test_a_job_a_command_and_a_page_are_told_apart(client, rachel, anna, api):
     assert (newest().channel, newest().address, newest().action) == ("web", "192.0.2.9", "patient.viewed")
     api(rachel).get(f"/api/v1/patients/{anna.pk}/")
     AuditEvent.objects.filter(channel="api").latest("pk")
+
+
+def test_what_a_job_does_came_through_the_worker(rachel):
+    mail = actions.enqueue_mail(kind="account", recipient=rachel.email, subject="Hello", body="Hello", user=rachel)
+    work_now(tasks.send_mail, mail.pk)
+    event = AuditEvent.objects.get(action="mail.sent")
+    assert (event.channel, event.actor, event.actor_role) == ("worker", None, "system")
 
 
 def test_a_command_is_named_without_its_arguments(monkeypatch):

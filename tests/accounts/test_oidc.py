@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from urllib.parse import parse_qs, urlsplit
@@ -11,9 +12,11 @@ import pytest
 import requests
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.test import Client
 
 from accounts.models import AuditEvent, Notification, User
 from tests.accounts.oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider
+from tests.conftest import PASSWORD
 from tests.fixture_sign_in import add_app
 
 pytestmark = pytest.mark.django_db
@@ -295,7 +298,7 @@ def test_it_does_where_the_site_says_so(client, rachel, provider, settings):
 
     assert client.get("/patients/").status_code == 200
     client.post("/account/logout/")
-    client.post(LOGIN, {"login": rachel.email, "password": "correct horse battery staple"})
+    client.post(LOGIN, {"login": rachel.email, "password": PASSWORD})
     assert client.get("/patients/")["Location"] == "/account/2fa/"
 
 
@@ -318,6 +321,23 @@ def test_not_where_the_provider_has_asked_for_one(client, rachel, provider, sett
 
     assert signed_in_as(client) == str(rachel.pk)
     assert Authenticator.objects.filter(user=rachel).count() == 2
+
+
+def test_a_token_made_after_such_a_sign_in_works_and_none_is_given_for_the_password_alone(
+    client, api, rachel, provider, settings
+):
+    settings.MFA_ROLES, settings.OIDC_SATISFIES_MFA = frozenset({"radiologist"}), True
+    provider.signs_in(sub="s-1", email=rachel.email)
+    come_in(client)
+
+    made = client.post("/account/tokens/new/", {"label": "Import", "days": "1"})
+    secret = re.search(r'id="token"[^>]*>([\w-]+)<', made.content.decode())
+    assert secret is not None
+    program = Client(headers={"Authorization": f"Bearer {secret[1]}"})
+    by_password = api().post("/api/v1/tokens/", {"email": rachel.email, "password": PASSWORD}, format="json")
+
+    assert program.get("/api/v1/studies/").status_code == 200
+    assert by_password.json()["code"] == "mfa_required"
 
 
 def test_who_has_no_password_confirms_by_the_provider(client, rachel, provider):

@@ -113,7 +113,7 @@ def test_a_lost_second_factor_is_reset_with_a_reason(press, adam, rachel):
     assert not Authenticator.objects.filter(user=rachel).exists()
     assert not rachel.api_tokens.exists()
     event = AuditEvent.objects.get(action="user.mfa_reset")
-    assert (event.actor, event.details["reason"]) == (adam, "Telephone lost, recognised by badge")
+    assert (event.actor, event.purpose) == (adam, "Telephone lost, recognised by badge")
 
 
 def test_it_staff_do_not_reset_an_administrators_second_factor(press, ivan, adam):

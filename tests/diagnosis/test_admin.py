@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.utils import timezone
 
 from accounts.models import AuditEvent
 from diagnosis import actions
@@ -110,7 +111,7 @@ def test_each_kind_of_job_is_retried_and_cancelled(client, ivan, adam, study, ra
     model = ModelVersion.objects.create(name="us-test", version="9", modality="US", status="released", sha256="a" * 64)
     rows = {
         "shadowreading": ShadowReading.objects.create(analysis=analysis, model=model),
-        "deidentifiedexport": DeidentifiedExport.objects.create(requested_by=adam, purpose="Audit", salt="x"),
+        "deidentifiedexport": DeidentifiedExport.objects.create(requested_by=adam, purpose="Audit", salt="ab" * 32),
     }
     client.force_login(ivan)
     for name, row in rows.items():
@@ -123,7 +124,35 @@ def test_each_kind_of_job_is_retried_and_cancelled(client, ivan, adam, study, ra
         page = content(client.get(f"/admin/diagnosis/{name}/{row.pk}/change/"))
         assert not any(word in page for word in (*CLINICAL, "Audit"))
     kept = set(AuditEvent.objects.filter(actor=ivan).values_list("action", flat=True))
-    assert {"shadow_reading.retried", "deidentified_export.cancelled"} <= kept
+    assert {"shadow_reading.retried", "export.cancelled", "export.retried"} <= kept
+
+
+@pytest.mark.parametrize("ended", [{"salt": ""}, {"salt": "ab" * 32, "expires_at": timezone.now()}])
+def test_a_package_that_was_taken_back_is_not_made_again(client, ivan, adam, ended):
+    """Its salt is gone: made with none, its pseudonyms could be guessed."""
+    export = DeidentifiedExport.objects.create(requested_by=adam, purpose="Audit", state="cancelled", **ended)
+    client.force_login(ivan)
+
+    page = press(client, "deidentifiedexport", "retry", export)
+
+    export.refresh_from_db()
+    assert export.state == "cancelled"
+    assert "was taken back or has expired" in page
+
+
+def test_an_old_version_of_a_report_does_not_overtake_a_newer_one(client, ivan, study, rachel):
+    analysis = succeeded(study=study, by=rachel)
+    old = Report.objects.get(analysis=analysis)
+    claim = jobs.claim(Report, old.pk)
+    actions.fail_report(claim=claim, code="internal_error", message="It failed.", detail="x")
+    actions.reissue_report(acting_user=rachel, analysis=analysis)
+    client.force_login(ivan)
+
+    page = press(client, "report", "retry", old)
+
+    old.refresh_from_db()
+    assert old.state == "failed"
+    assert "A newer version of this report was asked for since." in page
 
 
 def test_administrators_watch_and_do_not_touch(client, adam, failed):

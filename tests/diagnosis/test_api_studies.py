@@ -137,7 +137,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(api, rachel, anna, dj
     for number in range(6):
         failed(study=create_study(acting_user=rachel, patient=anna, modality="US"), by=rachel, seed=number)
     client = api(rachel)
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(8):
         assert len(found(client)) == 6
 
 

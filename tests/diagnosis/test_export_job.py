@@ -345,6 +345,20 @@ def test_after_its_days_the_file_is_gone_and_the_row_says_so(client, settings, a
     assert AuditEvent.objects.filter(action="export.removed").exists()
 
 
+def test_parts_that_a_worker_left_behind_are_removed(settings, adam, study, filed):
+    gone, waiting = asked(adam, [study]), asked(adam, [study])
+    actions.cancel_export(acting_user=adam, export=gone)
+    for export in (gone, waiting):
+        packaging.make_parts(export, seconds=60)
+
+    actions.expire_exports()
+
+    assert not actions.work_folder(gone).exists()
+    assert len(list(actions.work_folder(waiting).iterdir())) == 2
+    gone.refresh_from_db()
+    assert gone.salt == ""
+
+
 def test_a_package_can_be_taken_back(client, adam, study, filed, django_capture_on_commit_callbacks):
     export = made(asked(adam, [study]))
     path = Path(export.file.path)

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.actions import link_patient_login
+from accounts.actions import give_consent, link_patient_login
 from accounts.models import AuditEvent, Notification
 from diagnosis import actions
 from diagnosis.models import Assessment, KnownOutcome, Report, SecondOpinion
@@ -123,6 +123,7 @@ def test_markup_in_a_conclusion_is_text(reading, analysis, rachel):
 
 def test_a_final_report_is_released_with_a_letter(reading, analysis, anna, petra, rachel):
     link_patient_login(acting_user=None, patient=anna, user=petra)
+    give_consent(acting_user=petra, purpose="portal")
     report = concluded(analysis, by=rachel)
     form = reading.get(reverse("report-release", args=[report.pk])).content.decode()
     assert "A doctor has looked at the pictures" in form.replace("\n", " ")
@@ -134,6 +135,14 @@ def test_a_final_report_is_released_with_a_letter(reading, analysis, anna, petra
     told = Notification.objects.get(user=petra)
     assert told.text == "A report is ready"
     assert "RELEASED" in page(reading, analysis)
+
+
+def test_a_patient_who_did_not_agree_to_the_portal_is_not_told(analysis, anna, petra, rachel):
+    link_patient_login(acting_user=None, patient=anna, user=petra)
+
+    released(analysis, by=rachel)
+
+    assert not Notification.objects.filter(user=petra).exists()
 
 
 def test_a_preliminary_report_is_never_released(reading, analysis):

@@ -169,6 +169,7 @@ WRITERS = {
     "diagnosis/actions/registry.py",
     "diagnosis/actions/shadow.py",
     "diagnosis/actions/reports.py",
+    "diagnosis/actions/reviews.py",
     "diagnosis/actions/steps.py",
     "diagnosis/actions/studies.py",
     "portal/jobs.py",

@@ -72,6 +72,7 @@ def test_the_settings_of_a_real_site_pass_the_deployment_check_without_a_warning
         *("check", "--deploy", "--fail-level", "WARNING"),
         DATA_DIR=str(tmp_path),
         SECRET_KEY="vN3kq0Zr8yTfXw2LbPc6uJdHs4gAeMi9RoK7tBnCxVqYl1Wz5E",
+        FIELD_KEYS="tYzb3Pq0kqO6mJX0dXyI7m0sQ0Jm3G1o5V9h8r2WnBk=",
         PUBLIC_URL="https://senolens.hospital.example",
         ALLOWED_HOSTS="senolens.hospital.example",
         CELERY_BROKER_URL=broker,

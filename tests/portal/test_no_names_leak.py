@@ -72,6 +72,7 @@ def crawl(client: Client, *, start: tuple[str, ...]) -> Seen:
         answer = client.get(address)
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content
         headers = "\n".join(f"{name}: {value}" for name, value in answer.items())
+        assert "messages" not in client.cookies, "a cookie of the browser would hold names of files and people"
         for found in leaks(headers):
             seen.wrong.append(f"header of {address}: {found}")
         if not address.startswith(("/healthz", "/readyz", "/metrics")) and "no-store" not in answer.get(
@@ -239,6 +240,8 @@ def test_nothing_gives_a_patient_away(
     with django_capture_on_commit_callbacks(execute=True):
         client.force_login(rachel)
         _uploads(client, examined)
+        assert FAMILY in client.get(f"/studies/{examined.pk}/").content.decode()
+        assert "messages" not in client.cookies
         client.post("/patients/new/", {"mrn": MRN, "given_name": GIVEN, "family_name": FAMILY})
         client.post(f"/patients/{known.pk}/edit/", {"mrn": "", "given_name": GIVEN, "family_name": FAMILY})
         searched = [client.post(path, {"q": f"{FAMILY} {MRN}"}, follow=True) for path in ("/patients/", "/history/")]
