@@ -75,13 +75,19 @@ class ClosedSignupAdapter(DefaultAccountAdapter):
         return f"{whence}:{super()._get_login_attempts_cache_key(request, **credentials)}"
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Beyond that, all unknown browsers together have a wide limit for one account: many addresses help nobody."""
+        """A known browser has a limit of its own and no other, so that nobody at the next desk uses it up. For all
+        unknown ones together there is a wide limit for one account besides: many addresses help nobody."""
         email = canonical(str(credentials.get("email", "")))
-        if devices.known_as(request, email) is None and not rate_limits.has_room(
-            request, action="login_failed_elsewhere", key=email
-        ):
+        if devices.known_as(request, email) is None:
+            if not rate_limits.has_room(request, action="login_failed_elsewhere", key=email):
+                raise self.validation_error("too_many_login_attempts")
+            super().pre_authenticate(request, **credentials)
+            return
+        key = self._get_login_attempts_cache_key(request, **credentials)
+        # The name is allauth's: a sign-in that succeeds takes its count back.
+        self._login_failed_rl_usage = rate_limits.taken(request, action="login_failed_known_browser", key=key)
+        if self._login_failed_rl_usage is None:
             raise self.validation_error("too_many_login_attempts")
-        super().pre_authenticate(request, **credentials)
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         email = canonical(str(credentials.get("email", "")))

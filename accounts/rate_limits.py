@@ -4,10 +4,20 @@ processes together in the cache."""
 from __future__ import annotations
 
 from allauth.core.internal import ratelimit
+from allauth.core.internal.ratelimit import RateLimitUsage
 from django.conf import settings
 from django.http import HttpRequest
 
-_ROOM = "accounts"
+
+def _limits(action: str) -> dict[str, object]:
+    """What allauth's counter wants to know, besides whose try it is."""
+    limit = settings.ACCOUNT_RATE_LIMITS[action]
+    return {"app": "accounts", "action": action, "config": {action: limit}}
+
+
+def taken(request: HttpRequest, *, action: str, key: str = "") -> RateLimitUsage | None:
+    """Count a try, as :func:`allow`; return what takes the count back (``rollback``), or ``None`` beyond the limit."""
+    return ratelimit.consume(request, key=key, limit_get=True, **_limits(action))  # type: ignore[arg-type]
 
 
 def allow(request: HttpRequest, *, action: str, key: str = "") -> bool:
@@ -21,26 +31,15 @@ def allow(request: HttpRequest, *, action: str, key: str = "") -> bool:
     Returns:
         True while the try is within the limits.
     """
-    return bool(
-        ratelimit.consume(
-            request,
-            app=_ROOM,
-            action=action,
-            config={action: settings.ACCOUNT_RATE_LIMITS[action]},
-            key=key,
-            limit_get=True,
-        )
-    )
+    return taken(request, action=action, key=key) is not None
 
 
 def has_room(request: HttpRequest, *, action: str, key: str = "") -> bool:
     """Whether another try would be within the limits; counts nothing."""
-    config = {action: settings.ACCOUNT_RATE_LIMITS[action]}
-    return bool(
-        ratelimit.consume(request, app=_ROOM, action=action, config=config, key=key, limit_get=True, dry_run=True)
-    )
+    usage = ratelimit.consume(request, key=key, limit_get=True, dry_run=True, **_limits(action))  # type: ignore[arg-type]
+    return usage is not None
 
 
 def forget(request: HttpRequest, *, action: str, key: str = "") -> None:
     """Start the count anew, after a success that proves who it is."""
-    ratelimit.clear(request, app=_ROOM, action=action, config={action: settings.ACCOUNT_RATE_LIMITS[action]}, key=key)
+    ratelimit.clear(request, key=key, **_limits(action))  # type: ignore[arg-type]

@@ -57,6 +57,10 @@ def expired_packages() -> QuerySet[DeidentifiedExport]:
     return DeidentifiedExport.objects.filter(expires_at__lte=timezone.now()).exclude(file="")
 
 
+def _idle_words() -> str:
+    return f"patients of whom nothing happened for {settings.RETENTION_YEARS} years"
+
+
 def preview() -> Purged:
     """What :func:`purge` would remove, without removing anything."""
     found = Purged()
@@ -65,7 +69,8 @@ def preview() -> Purged:
     found.counts["de-identified packages past their time"] = expired_packages().count()
     found.counts["erasures that were interrupted"] = Erasure.objects.filter(finished_at=None).count()
     found.counts["files that no record names"] = len(stored_files.left_over(settled_seconds=SETTLED_SECONDS))
-    found.counts[f"patients of whom nothing happened for {settings.RETENTION_YEARS} years"] = past_retention().count()
+    if settings.RETENTION_YEARS:
+        found.counts[_idle_words()] = past_retention().count()
     return found
 
 
@@ -77,7 +82,7 @@ def purge() -> Purged:
         actions.erase_patient(
             acting_user=None, patient=patient, reason=f"Retention: nothing for {settings.RETENTION_YEARS} years"
         )
-        _count(done, f"patients of whom nothing happened for {settings.RETENTION_YEARS} years")
+        _count(done, _idle_words())
     actions.finish_erasures()
     waiting = Erasure.objects.filter(finished_at=None).count()
     done.counts["erasures that were interrupted"] = max(0, interrupted - waiting)

@@ -272,6 +272,7 @@ SIGN_IN_REFUSAL_SECONDS = 5 * 60
 ACCOUNT_RATE_LIMITS = {
     "login": "300/m/ip",
     "login_failed": f"60/m/ip,5/{SIGN_IN_REFUSAL_SECONDS}s/key",
+    "login_failed_known_browser": f"5/{SIGN_IN_REFUSAL_SECONDS}s/key",
     "login_failed_elsewhere": "100/h/key",
     "token_refused": "10/m/ip",
     "token_refused_account": "10/m/key",

@@ -41,21 +41,41 @@ class RefusalThrottle(BaseThrottle):
 
 
 class RefusalsByAddress(RefusalThrottle):
-    """By the client's address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy."""
+    """By the client's address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy.
+
+    Not for an account that is known there: others behind the same address must not shut its programs out.
+    """
 
     action = "token_refused"
 
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        return super().allow_request(request, view) or _is_known(request)
+
 
 class RefusalsByEmail(RefusalThrottle):
-    """By the account that is tried: from a known address by itself, from all others together."""
+    """By the account that is tried: from an address where it is known by itself, from all others together."""
 
     action = "token_refused_account"
 
     def key(self, request: Request) -> str:
-        data = request.data if isinstance(request.data, dict) else {}
-        email = canonical(str(data.get("email", ""))[:254])
-        address = request.META.get("REMOTE_ADDR", "")
-        known = AuditEvent.objects.filter(
-            action="token.created", actor__email=email, address=address or None, at__gt=timezone.now() - KNOWN_FOR
-        )
-        return f"{email} {address}" if known.exists() else email
+        return f"{_email(request)} {_address(request)}" if _is_known(request) else _email(request)
+
+
+def _email(request: Request) -> str:
+    data = request.data if isinstance(request.data, dict) else {}
+    return canonical(str(data.get("email", ""))[:254])
+
+
+def _address(request: Request) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _is_known(request: Request) -> bool:
+    """Whether the account got a token from this address within :data:`KNOWN_FOR`."""
+    given = AuditEvent.objects.filter(
+        action="token.created",
+        actor__email=_email(request),
+        address=_address(request) or None,
+        at__gt=timezone.now() - KNOWN_FOR,
+    )
+    return given.exists()

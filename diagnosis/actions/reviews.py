@@ -98,7 +98,7 @@ def ask_second_opinion(*, acting_user: User, analysis: Analysis, asked_of: User,
     notify(
         "second_opinion_asked",
         users=[asked_of],
-        text=f"{acting_user.get_full_name()} asks for your opinion on an image",
+        text=f"{acting_user.get_full_name()} asks for your opinion on an image.",
         path=reverse("analysis-detail", args=[analysis.pk]),
     )
     audit.record(
@@ -131,7 +131,7 @@ def answer_second_opinion(
     notify(
         "second_opinion_given",
         users=[row.asked_by],
-        text=f"{acting_user.get_full_name()} answered your question about an image",
+        text=f"{acting_user.get_full_name()} answered your question about an image.",
         path=reverse("analysis-detail", args=[row.analysis_id]),
     )
     audit.record(
@@ -216,7 +216,7 @@ def release_report(*, acting_user: User, report: Report, letter: str) -> Report:
     row.save(update_fields=["letter", "released_by", "released_at", "withdrawn_at", "withdrawn_because"])
     patient = patient_of(row.analysis)
     if patient.user is not None and has_consent(patient, Consent.Purpose.PORTAL):
-        notify("report_released", users=[patient.user], text="A report is ready", path=reverse("home"))
+        notify("report_released", users=[patient.user], text="A report is ready.", path=reverse("home"))
     audit.record("report.released", actor=acting_user, target=row, patient=patient, version=row.version)
     return row
 

@@ -73,7 +73,8 @@ def assign_study(*, acting_user: User, study: Study, team: Team | None) -> Study
     require(acting_user, "study", "assign")
     # An upload holds the patient's row while it files (diagnosis.actions.images): its analysis gets the new team too.
     Patient.objects.select_for_update(no_key=True).get(pk=study.patient_id)
-    study = Study.objects.select_for_update(no_key=True).select_related("team", "patient").get(pk=study.pk)
+    rows = Study.objects.select_for_update(no_key=True, of=("self",)).select_related("team", "patient")
+    study = rows.get(pk=study.pk)
     if team == study.team:
         return study
     if team is not None and not team.is_active:

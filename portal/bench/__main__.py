@@ -30,7 +30,7 @@ def main() -> None:
             # It fills the database by itself, as the history does: each has a run of its own.
             rows += dashboard.measure(requests=10 if options.quick else 40)
         if options.what in ("ledger", "all"):
-            rows += ledger.measure(requests=20 if options.quick else 100)
+            rows += ledger.measure(requests=10 if options.quick else 40)
         print_table(rows)
 
 

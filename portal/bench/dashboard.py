@@ -18,7 +18,7 @@ from portal.bench.history_data import fill
 from portal.bench.table import Row, percentile
 
 MOST_QUERIES = 32
-LONGEST_SECONDS = 1.0
+LONGEST_SECONDS = 0.5
 MODEL = ("us-bench", "1.0.0")
 EVERY = 10
 """One analysis in so many has a reader's conclusion, and one in a hundred a known outcome."""
@@ -70,13 +70,15 @@ def _measured(requests: int) -> dict[str, Timed]:
 
 
 def _rows(name: str, small: Timed, large: Timed) -> list[Row]:
-    p95 = percentile(large.seconds, 0.95)
+    """Goals are on processor time: other work on the machine would fall on some of the requests."""
+    p95 = percentile(large.cpu_seconds, 0.95)
     ratio = statistics.median(large.cpu_seconds) / statistics.median(small.cpu_seconds)
+    wall = f"wall clock median {statistics.median(large.seconds) * 1000:.0f} ms"
     return [
         Row(
-            what=f"{name}, {LARGE:,} analyses ({large.queries} queries)",
-            n=len(large.seconds),
-            median=f"{statistics.median(large.seconds) * 1000:.0f} ms",
+            what=f"{name}, {LARGE:,} analyses ({large.queries} queries), processor time; {wall}",
+            n=len(large.cpu_seconds),
+            median=f"{statistics.median(large.cpu_seconds) * 1000:.0f} ms",
             p95=f"{p95 * 1000:.0f} ms",
             goal=f"p95 < {LONGEST_SECONDS * 1000:.0f} ms, <= {MOST_QUERIES} queries",
             met=p95 < LONGEST_SECONDS and large.queries <= MOST_QUERIES,

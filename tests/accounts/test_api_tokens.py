@@ -100,6 +100,10 @@ def test_a_program_at_its_usual_address_is_not_shut_out_by_strangers(api, rachel
     for number in range(LIMIT + 1):
         api().post(TOKENS, {**typed, "password": f"guess {number}"}, REMOTE_ADDR=f"10.0.0.{number}")
 
+    for number in range(LIMIT + 1):
+        wrong = {"email": f"nobody{number}@test.local", "password": "wrong"}
+        api().post(TOKENS, wrong, REMOTE_ADDR="192.0.2.80")
+
     assert api().post(TOKENS, typed, REMOTE_ADDR="10.0.1.1").status_code == 429
     assert api().post(TOKENS, typed, REMOTE_ADDR="192.0.2.80").status_code == 201
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.fernet import Fernet
@@ -246,17 +247,18 @@ def test_what_somebody_saves_during_the_rotation_is_not_overwritten(settings, re
 
 def test_the_migration_encrypts_what_exists_and_goes_back(reachable):
     migration = import_module("accounts.migrations.0005_encrypted_contact_data")
+    editor = SimpleNamespace(connection=connection)
     Patient.objects.update(phone=Sealed("0500 123"), email=Sealed("old@mail.example"))
     assert in_the_database("phone") == ["0500 123"]
 
-    migration.encrypt(apps, None)
+    migration.encrypt(apps, editor)
     encrypted = in_the_database("phone")
-    migration.encrypt(apps, None)
+    migration.encrypt(apps, editor)
 
     assert encrypted[0].startswith("gAAAA")
     assert in_the_database("phone") == encrypted, "a second run encrypted it twice"
     assert Patient.objects.get().phone == "0500 123"
-    migration.decrypt(apps, None)
+    migration.decrypt(apps, editor)
     assert in_the_database("email") == ["old@mail.example"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.django_db
 
-STAFF = {"Home", "Patients", "History", "Models", "Users", "API", "Admin site"}
+STAFF = {"Home", "Patients", "History", "Models", "Users", "Ledger", "API", "Admin site"}
 
 
 def labels(client) -> list[str]:
@@ -16,7 +16,7 @@ def labels(client) -> list[str]:
 @pytest.mark.parametrize(
     ("who", "offered"),
     [
-        ("rachel", STAFF - {"Users", "Admin site"}),
+        ("rachel", STAFF - {"Users", "Ledger", "Admin site"}),
         ("adam", STAFF),
         ("ivan", STAFF - {"Patients", "History"}),
         ("petra", {"Home", "Messages", "Appointments", "Who looked", "Consent and data"}),

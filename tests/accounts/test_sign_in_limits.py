@@ -87,6 +87,17 @@ def test_a_known_browser_is_not_locked_out_by_any_of_that(rachel):
     assert is_in(hers)
 
 
+def test_a_flood_of_wrong_passwords_from_her_own_network_does_not_reach_a_known_browser(rachel):
+    hers = known_browser(rachel)
+    flood = Client(REMOTE_ADDR="10.1.1.1")
+    statuses = {try_password(flood, f"nobody{number}@test.local", "wrong").status_code for number in range(61)}
+    assert statuses == {200, 429}
+
+    try_password(hers, rachel.email)
+
+    assert is_in(hers)
+
+
 def test_a_known_browser_has_no_more_tries_than_another(rachel):
     hers = known_browser(rachel)
     for _ in range(TRIES):

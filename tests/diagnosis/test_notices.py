@@ -145,7 +145,8 @@ def test_a_whole_study_names_nobody_and_says_no_result(study, anna, rachel, rosa
     settings.MAIL_CLINICAL_CONTENT = clinical
     type(anna).objects.filter(pk=anna.pk).update(user=petra)
     anna.refresh_from_db()
-    give_consent(acting_user=petra, purpose="email")
+    for purpose in ("portal", "email"):
+        give_consent(acting_user=petra, purpose=purpose)
     for user in (rachel, rosa, ivan):
         for kind in ("result_ready", "suspicious_result", "analysis_refused", "analysis_failed"):
             user.notification_preferences.create(kind=kind, in_app=True, by_email=True)

@@ -133,7 +133,7 @@ def test_a_final_report_is_released_with_a_letter(reading, analysis, anna, petra
     report.refresh_from_db()
     assert (report.is_released, report.released_by, report.letter) == (True, rachel, "All is well.")
     told = Notification.objects.get(user=petra)
-    assert told.text == "A report is ready"
+    assert told.text == "A report is ready."
     assert "RELEASED" in page(reading, analysis)
 
 

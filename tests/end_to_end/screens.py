@@ -77,6 +77,8 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("user-import", "/users/import/"),
         Screen("models-administrator", "/models/", small=True),
         Screen("model-card-administrator", "{card}"),
+        Screen("model-here", "{card}here/"),
+        Screen("studies", "/studies/", small=True),
     ),
     IT_STAFF: (
         Screen("operations", "/", small=True),
