@@ -73,6 +73,11 @@ class UserAdmin(ChangedByActionAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         return User.objects.visible_to(request.user)
 
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """The admin site searches in the address. Who sees patients' log-ins searches them on the users page, which
+        keeps names out of it."""
+        return () if may(request.user, "patient", "view") else self.search_fields
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         closed = {"date_joined", "last_login", "invited_at"}
         if obj is not None and obj.pk == request.user.pk:

@@ -69,7 +69,12 @@ class PatientQuerySet(models.QuerySet[Any]):
         return condition | Q(pk__in=sorted(scope.emergencies)) if scope.emergencies else condition
 
     def search(self, words: str) -> Self:
-        return self.filter(patient_search("", words))
+        """By name or MRN; a record is found by those of the records that were merged into it, too."""
+        named = patient_search("", words)
+        if not words.strip():
+            return self
+        former = self.model._default_manager.filter(named, merged_into__isnull=False).order_by()
+        return self.filter(named | Q(pk__in=former.values("merged_into")))
 
 
 class EmergencyAccessQuerySet(models.QuerySet[Any]):

@@ -26,6 +26,7 @@ from portal.jobs import Claim, State
 if TYPE_CHECKING:
     from diagnosis.lesion import Lesion
 
+
 @transaction.atomic
 def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
     """``FAILED | CANCELLED -> QUEUED``, and ``REJECTED -> QUEUED`` where only a model was missing.

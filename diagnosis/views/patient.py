@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Prefetch
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts import audit
@@ -22,7 +22,10 @@ from diagnosis.study_summary import summarise
 @needs("patient", "view")
 @require_safe
 def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
-    """The record with its studies, newest first."""
+    """The record with its studies, newest first. One that was merged leads to the one that stayed."""
+    stayed = Patient.objects.visible_to(request.user).filter(merged_from=pk).first()
+    if stayed is not None:
+        return redirect("patient-detail", pk=stayed.pk)
     patient = get_object_or_404(Patient.objects.visible_to(request.user), pk=pk)
     images = Image.objects.select_related("analysis").order_by("created_at")
     visible = Study.objects.visible_to(request.user).filter(patient=patient)

@@ -71,10 +71,20 @@ def test_the_other_record_is_no_longer_listed_or_opened(client, api, adam, anna,
     client.force_login(adam)
 
     assert "MRN-002" not in client.get("/patients/").content.decode()
-    assert client.get(f"/patients/{second.pk}/").status_code == 404
+    assert client.get(f"/patients/{second.pk}/")["Location"] == f"/patients/{anna.pk}/"
     assert client.get(f"/patients/{second.pk}/edit/").status_code == 404
     assert client.get(f"/patients/{anna.pk}/").status_code == 200
     assert api(adam).get(f"/api/v1/patients/{second.pk}/").status_code == 404
+
+
+@pytest.mark.parametrize("words", ["MRN-002", "ania zolc"])
+def test_a_record_is_found_by_the_number_and_name_of_the_other_one(client, adam, anna, second, words):
+    merged(adam, source=second, target=anna)
+    client.force_login(adam)
+
+    found = client.post("/patients/", {"q": words}, follow=True)
+
+    assert [patient.mrn for patient in found.context["page"]] == ["MRN-001"]
 
 
 def test_reports_that_printed_the_old_record_are_made_anew(adam, rachel, anna, second, other_study):

@@ -79,6 +79,9 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("model-card-administrator", "{card}"),
         Screen("model-here", "{card}here/"),
         Screen("studies", "/studies/", small=True),
+        Screen("ledger", "/ledger/", small=True),
+        Screen("ledger-none", "/ledger/?q=nothing-like-it"),
+        Screen("record-accesses", "{patient}access/", small=True),
     ),
     IT_STAFF: (
         Screen("operations", "/", small=True),
@@ -87,6 +90,7 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("admin-jobs", "/admin/diagnosis/analysis/", small=True),
         Screen("admin-mail", "/admin/accounts/outgoingmail/"),
         Screen("admin-ledger", "/admin/accounts/auditevent/"),
+        Screen("ledger-metadata", "/ledger/", small=True),
         Screen("admin-settings", "/admin/settings/"),
     ),
     PATIENT: (

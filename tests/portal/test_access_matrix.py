@@ -50,8 +50,7 @@ def send(world: World, role: Role, address: Address, method: str, path: str) -> 
     body = BODY if method in FORMS else {}
     answer = getattr(client, method.lower())(path, body, **({} if address.is_api else {"HTTP_ACCEPT": "text/html"}))
     if answer.streaming:
-        answer.getvalue()
-    answer.close()
+        answer.getvalue()  # closes its file
     return answer
 
 

@@ -28,7 +28,6 @@ NEVER = ("patient", "image", "report", "study", "analysis", "ledger", "message",
 def body_of(answer: HttpResponse) -> str:
     """All that was sent: headers, and the body as a person would read it."""
     whole = answer.getvalue() if answer.streaming else answer.content
-    answer.close()
     text = whole.decode("utf-8", errors="replace")
     if "json" in answer.get("Content-Type", ""):
         text += json.dumps(json.loads(text), ensure_ascii=False)
