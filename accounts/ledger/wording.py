@@ -235,7 +235,7 @@ def object_words(event: AuditEvent) -> str:
 
 
 SHORT_KEY = 8
-SAID_BY_PHRASE = frozenset({"patient", "home", "own_record"})
+SAID_BY_PHRASE = frozenset({"patient", "home", "own_record", "ledger"})
 SHORT_DIGEST = 12
 NOT_SHOWN = frozenset({"page"})
 """Details of a viewing that only programs read."""

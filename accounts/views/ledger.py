@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 import uuid
 from datetime import datetime
@@ -25,6 +27,7 @@ from accounts.models import AuditEvent, Patient, User
 from accounts.permissions import needs
 
 LONGEST_MRN = 64
+SHORT_DIGEST = 16
 SPOOLED_BYTES = 4 * 1024 * 1024
 
 
@@ -49,7 +52,7 @@ def ledger(request: SignedInRequest) -> HttpResponse:
     given = form.given()
     page = page_of(matching(given), before=request.GET.get("before", ""), after=request.GET.get("after", ""))
     patient = Patient.objects.filter(pk=given["patient"]).first() if "patient" in given else None
-    audit.record_viewing("ledger.viewed", actor=request.user, target=patient, patient=patient, filters=_told(given))
+    _note_search(request.user, given, patient)
     context = {
         "form": form,
         "given": given,
@@ -65,6 +68,20 @@ def ledger(request: SignedInRequest) -> HttpResponse:
         context |= _state()
     return render(
         request, "accounts/partials/ledger_rows.html" if _is_part(request) else "accounts/ledger.html", context
+    )
+
+
+def _note_search(user: User, given: dict[str, Any], patient: Patient | None) -> None:
+    """Other filters are another look; what is typed letter by letter is not."""
+    told = _told(given)
+    chosen = json.dumps({name: value for name, value in told.items() if name != "q"}, sort_keys=True)
+    audit.note_viewing(
+        "ledger.viewed",
+        actor=user,
+        object_type="ledger",
+        object_id=hashlib.sha256(chosen.encode()).hexdigest()[:SHORT_DIGEST],
+        patient=patient,
+        details={"filters": told},
     )
 
 

@@ -21,6 +21,9 @@ from diagnosis.models import Modality, ModelVersion
 from diagnosis.proposals import open_proposals
 
 LISTED_EVENTS = 10
+LATEST_ROWS = 300
+"""Rows of the ledger in which events are looked for: on a busy day most rows say that somebody looked at something."""
+LOOKING = (".viewed", ".listed", ".map_viewed")
 
 
 def _models() -> list[dict[str, Any]]:
@@ -39,8 +42,9 @@ def _models() -> list[dict[str, Any]]:
 
 
 def _events() -> list[dict[str, Any]]:
-    """The newest rows of the ledger in words; no patient is named."""
-    rows = AuditEvent.objects.select_related("actor").order_by("-pk")[:LISTED_EVENTS]
+    """The newest rows of the ledger that are more than a look, in words; no patient is named."""
+    latest = AuditEvent.objects.select_related("actor").order_by("-pk")[:LATEST_ROWS]
+    rows = [row for row in latest if not row.action.endswith(LOOKING)][:LISTED_EVENTS]
     return [
         {
             "at": row.at,
@@ -75,7 +79,6 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
             "refusals": figures.refusals(request.user, span),
             "latest_refused": figures.LATEST_REFUSED,
             "history": figures.history(**{"from": span.first_day.isoformat()}),
-            "failed": figures.history(state="failed", **{"from": span.first_day.isoformat()}),
             "storage": storage_size.measured(),
             "models": _models(),
             "least_cases": LEAST_CASES,

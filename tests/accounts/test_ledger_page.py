@@ -62,6 +62,14 @@ def test_searching_the_ledger_is_in_the_ledger(client, adam, rows, anna):
     assert event.details["filters"] == {"patient": str(anna.pk), "q": "(masked)"}
 
 
+def test_other_filters_are_another_look_and_typing_is_not(client, adam, rows, rachel):
+    client.force_login(adam)
+    for query in ("", "", "role=system", "role=system&q=s", "role=system&q=st", f"person={rachel.pk}"):
+        client.get(f"{LEDGER}?{query}")
+    kept = [row.details["filters"] for row in AuditEvent.objects.filter(action="ledger.viewed").order_by("pk")]
+    assert kept == [{}, {"role": "system"}, {"person": str(rachel.pk)}]
+
+
 @pytest.mark.parametrize("person", ["rachel", "petra"])
 def test_radiologists_and_patients_do_not_open_it(client, request, rows, anna, person):
     client.force_login(request.getfixturevalue(person))

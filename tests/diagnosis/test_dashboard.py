@@ -296,6 +296,8 @@ def test_the_newest_rows_of_the_ledger_are_there_in_words(client, adam, rachel, 
     html = page(client, adam)
     assert re.search(r"The system stored a result", html)
     assert f'href="{reverse("ledger")}"' in html
+    assert AuditEvent.objects.filter(action="home.viewed").exists() or AuditEvent.objects.filter(actor=adam).exists()
+    assert "opened" not in html[html.index('class="event-list"') :], "who only looked is left out"
     assert AuditEvent.objects.filter(action="analysis.succeeded").exists()
 
 

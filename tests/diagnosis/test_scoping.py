@@ -122,62 +122,7 @@ def test_a_record_that_was_merged_away_is_not_listed(anna, rachel, adam):
     assert [*Patient.objects.visible_to(rachel)] == [*Patient.objects.visible_to(adam)] == [other]
 
 
-# Every way to it is shut
-
-
-def ways(analysis) -> dict[str, tuple[str, ...]]:
-    """Every address that leads to the result, by method."""
-    study, image = analysis.image.study_id, analysis.image_id
-    report = analysis.reports.get().pk
-    return {
-        "get": (
-            f"/patients/{analysis.patient_id}/",
-            f"/patients/{analysis.patient_id}/edit/",
-            f"/patients/{analysis.patient_id}/studies/new/",
-            f"/studies/{study}/",
-            f"/studies/{study}/images/",
-            f"/analyses/{analysis.pk}/",
-            f"/analyses/{analysis.pk}/panel/",
-            f"/analyses/{analysis.pk}/explanation.png",
-            f"/images/{image}/image.png",
-            f"/images/{image}/thumbnail.jpg",
-            f"/reports/{report}.pdf",
-            f"/api/v1/patients/{analysis.patient_id}/",
-            f"/api/v1/studies/{study}/",
-            f"/api/v1/analyses/{analysis.pk}/",
-            f"/api/v1/analyses/{analysis.pk}/explanation.png",
-            f"/api/v1/analyses/{analysis.pk}/segmentation.png",
-            f"/api/v1/analyses/{analysis.pk}/report.pdf",
-        ),
-        "post": (
-            f"/patients/{analysis.patient_id}/edit/",
-            f"/patients/{analysis.patient_id}/studies/new/",
-            f"/patients/{analysis.patient_id}/studies/today/",
-            f"/studies/{study}/upload/",
-            f"/analyses/{analysis.pk}/retry/",
-            f"/analyses/{analysis.pk}/cancel/",
-            f"/analyses/{analysis.pk}/report/",
-            f"/images/{image}/frame/",
-            f"/api/v1/studies/{study}/images/",
-            f"/api/v1/analyses/{analysis.pk}/retry/",
-            f"/api/v1/analyses/{analysis.pk}/cancel/",
-        ),
-    }
-
-
-def test_no_address_leads_to_a_study_of_another_team(client, theirs, bob):
-    client.force_login(bob)
-    before = AuditEvent.objects.filter(actor=bob, patient=theirs.patient).count()
-
-    statuses = {
-        (method, address): getattr(client, method)(address).status_code
-        for method, addresses in ways(theirs).items()
-        for address in addresses
-    }
-
-    assert {where: status for where, status in statuses.items() if status != 404} == {}
-    assert AuditEvent.objects.filter(actor=bob, patient=theirs.patient, action__endswith=".viewed").count() == before
-    assert Study.objects.count() == 1
+# No way around (every address by itself: tests/portal/test_access_matrix.py)
 
 
 def test_no_list_says_anything_of_it(client, fetch, api, theirs, bob):
