@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.http.request import validate_host
 
 
@@ -81,7 +81,9 @@ def browser_libraries(app_configs: Sequence[AppConfig] | None, **kwargs: Any) ->
 
 
 def a_real_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """``senolens.E003``, ``senolens.E004``: a demonstration on the open network; patients' data in the clear."""
+    """``senolens.E003``, ``senolens.E004``: a demonstration on the open network; patients' data in the clear.
+    ``senolens.I001``: a key beside what it protects.
+    """
     found: list[CheckMessage] = []
     if settings.DEMO:
         found.append(
@@ -97,6 +99,14 @@ def a_real_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
                 f"PUBLIC_URL is {settings.PUBLIC_URL}: passwords and images would cross the network in the clear.",
                 hint="Put a proxy with a certificate before the site and set PUBLIC_URL=https://...",
                 id="senolens.E004",
+            )
+        )
+    if not settings.FIELD_KEYS_GIVEN and not settings.DEMO:
+        found.append(
+            Info(
+                f"The key of contact data and messages lies in {settings.DATA_DIR / 'field_keys'}, beside the database.",
+                hint="Move it out of the data directory and its backups, and name it by FIELD_KEYS_FILE.",
+                id="senolens.I001",
             )
         )
     return found

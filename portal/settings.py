@@ -51,15 +51,12 @@ SECRET_KEY = _secret_key()
 
 
 def _field_keys() -> list[str]:
-    """Keys of contact data and messages in the database (accounts.encryption); the first one encrypts."""
+    """Keys of contact data and messages in the database (accounts.encryption); the first one encrypts.
+
+    A site that gives none gets one in ``DATA_DIR``, beside what it protects: ``check --deploy`` asks to move it.
+    """
     a_new_one = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
     given = env.text("FIELD_KEYS", "").replace(",", " ").split()
-    if not given and not DEMO:
-        raise ImproperlyConfigured(
-            "FIELD_KEYS is not set: contact data and messages would lie in the database in the clear. "
-            f"Make a key with: {a_new_one} and set FIELD_KEYS to it, or FIELD_KEYS_FILE to a file that holds it. "
-            "Keep a copy apart from the backups: without it nobody can read what it encrypted."
-        )
     if not given:
         file = DATA_DIR / "field_keys"
         if not file.exists():
@@ -82,6 +79,8 @@ def _field_keys() -> list[str]:
 
 
 FIELD_KEYS = _field_keys()
+FIELD_KEYS_GIVEN = bool(env.text("FIELD_KEYS", ""))
+"""Whether the keys come from outside ``DATA_DIR``."""
 PUBLIC_URL = env.text("PUBLIC_URL", f"http://localhost:{env.integer('PORT', 8000, minimum=1, maximum=65535)}").rstrip(
     "/"
 )

@@ -61,9 +61,7 @@ class Report(LeasedJob):
         ordering = ["-version"]
         indexes = [
             models.Index(fields=["state", "publish_after"], name="report_due"),
-            models.Index(
-                fields=["released_at"], condition=models.Q(released_at__isnull=False), name="report_released"
-            ),
+            models.Index(fields=["released_at"], condition=models.Q(released_at__isnull=False), name="report_released"),
         ]
         constraints = [models.UniqueConstraint(fields=["analysis", "version"], name="one_report_a_version")]
 

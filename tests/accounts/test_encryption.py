@@ -277,12 +277,14 @@ def _start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_a_real_site_does_not_start_without_a_key(tmp_path):
-    refused = _start(tmp_path, SECRET_KEY="s" * 50)
+def test_a_real_site_without_a_key_makes_one_for_itself_alone_and_keeps_it(tmp_path):
+    first, again = _start(tmp_path, SECRET_KEY="s" * 50), _start(tmp_path, SECRET_KEY="s" * 50)
 
-    assert refused.returncode != 0
-    assert "FIELD_KEYS is not set" in refused.stderr
-    assert "Fernet.generate_key" in refused.stderr
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == again.stdout
+    file = tmp_path / "field_keys"
+    assert file.read_text(encoding="utf-8") == first.stdout.split()[1]
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_key_that_is_none_is_named_by_its_place_and_not_printed(tmp_path):

@@ -129,9 +129,7 @@ def test_a_model_whose_shares_make_no_sense_fails_with_the_remedy(artefact, stud
     assert "Remove the prevalence" in done.error_detail
 
 
-def test_mammograms_wait_for_a_model_until_a_research_model_is_chosen(
-    artefact, anna, rachel, adam, ada, monkeypatch
-):
+def test_mammograms_wait_for_a_model_until_a_research_model_is_chosen(artefact, anna, rachel, adam, ada, monkeypatch):
     artefact(drawn(model=MODEL))
     mammogram = actions.create_study(acting_user=rachel, patient=anna, modality="MG")
     analysis = worked(filed(study=mammogram, by=rachel, seed=3))

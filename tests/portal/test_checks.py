@@ -80,6 +80,14 @@ def test_the_settings_of_a_real_site_pass_the_deployment_check_without_a_warning
     assert passed.returncode == 0, passed.stderr
 
 
+def test_a_key_beside_the_database_is_pointed_out(settings):
+    settings.DEMO, settings.HTTPS = False, True
+    settings.FIELD_KEYS_GIVEN = False
+    assert _ids(checks.a_real_site(None)) == ["senolens.I001"]
+    settings.FIELD_KEYS_GIVEN = True
+    assert checks.a_real_site(None) == []
+
+
 def test_a_data_directory_that_every_account_can_look_into_is_a_warning(settings, tmp_path):
     settings.DATA_DIR = tmp_path
     tmp_path.chmod(0o750)
