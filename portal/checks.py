@@ -104,7 +104,7 @@ def a_real_site(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     if not settings.FIELD_KEYS_GIVEN and not settings.DEMO:
         found.append(
             Info(
-                f"The key of contact data and messages lies in {settings.DATA_DIR / 'field_keys'}, beside the database.",
+                f"The key of contact data lies in {settings.DATA_DIR / 'field_keys'}, beside the database.",
                 hint="Move it out of the data directory and its backups, and name it by FIELD_KEYS_FILE.",
                 id="senolens.I001",
             )

@@ -22,12 +22,14 @@ class Screen:
             ``{letter}`` for what is released of it.
         small: keep screenshots of a telephone too.
         refused: the status that this page answers with, where it is not 200.
+        kept: a picture of it belongs into docs/screenshots.
     """
 
     name: str
     path: str
     small: bool = False
     refused: int = 0
+    kept: bool = True
 
 
 SCREENS: dict[str, tuple[Screen, ...]] = {
@@ -54,13 +56,13 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
         Screen("models", "/models/"),
         Screen("model-card", "{card}"),
         Screen("notifications", "/notifications/", small=True),
-        Screen("notification-choices", "/notifications/choices/", small=True),
+        Screen("notification-choices", "/notifications/choices/", kept=False),
         Screen("password-change", "/account/password/change/"),
         Screen("second-factor", "/account/2fa/", small=True),
-        Screen("second-factor-app", "/account/2fa/app/add/"),
-        Screen("second-factor-passkey", "/account/2fa/passkeys/add/"),
+        Screen("second-factor-app", "/account/2fa/app/add/", kept=False),
+        Screen("second-factor-passkey", "/account/2fa/passkeys/add/", kept=False),
         Screen("sessions", "/account/sessions/", small=True),
-        Screen("token-new", "/account/tokens/new/"),
+        Screen("token-new", "/account/tokens/new/", kept=False),
         Screen("confirm-again", "/account/reauthenticate/"),
         Screen("not-found", "/no-such-page/", refused=404),
         Screen("forbidden", "/users/", refused=403),
@@ -68,28 +70,34 @@ SCREENS: dict[str, tuple[Screen, ...]] = {
     ADMINISTRATOR: (
         Screen("overview", "/", small=True),
         Screen("users", "/users/", small=True),
-        Screen("user-new", "/users/new/"),
+        Screen("user-new", "/users/new/", kept=False),
         Screen("teams", "/teams/"),
-        Screen("team-new", "/teams/new/"),
+        Screen("team-new", "/teams/new/", kept=False),
         Screen("roles", "/roles/", small=True),
         Screen("emergency-access", "/emergency-access/"),
         Screen("user", "/users/1/", small=True),
         Screen("user-import", "/users/import/"),
         Screen("models-administrator", "/models/", small=True),
-        Screen("model-card-administrator", "{card}"),
+        Screen("model-card-administrator", "{card}", kept=False),
         Screen("model-here", "{card}here/"),
         Screen("studies", "/studies/", small=True),
         Screen("ledger", "/ledger/", small=True),
-        Screen("ledger-none", "/ledger/?q=nothing-like-it"),
+        Screen("ledger-none", "/ledger/?q=nothing-like-it", kept=False),
         Screen("record-accesses", "{patient}access/", small=True),
+        Screen("exports", "/exports/", kept=False),
+        Screen("export-new", "/exports/new/"),
+        Screen("merge", "{patient}merge/", kept=False),
+        Screen("split", "{patient}split/", kept=False),
+        Screen("transfers", "{patient}transfers/", kept=False),
+        Screen("erase", "{patient}erase/"),
     ),
     IT_STAFF: (
         Screen("operations", "/", small=True),
-        Screen("operations-users", "/users/"),
+        Screen("operations-users", "/users/", kept=False),
         Screen("admin-site", "/admin/", small=True),
         Screen("admin-jobs", "/admin/diagnosis/analysis/", small=True),
-        Screen("admin-mail", "/admin/accounts/outgoingmail/"),
-        Screen("admin-ledger", "/admin/accounts/auditevent/"),
+        Screen("admin-mail", "/admin/accounts/outgoingmail/", kept=False),
+        Screen("admin-ledger", "/admin/accounts/auditevent/", kept=False),
         Screen("ledger-metadata", "/ledger/", small=True),
         Screen("admin-settings", "/admin/settings/"),
     ),
