@@ -44,6 +44,7 @@ class Case:
 PEOPLE = (
     Person("radiologist@demo.local", Role.RADIOLOGIST, "Rosa", "Lindqvist"),
     Person("admin@demo.local", Role.ADMINISTRATOR, "Adrian", "Novak"),
+    Person("second-admin@demo.local", Role.ADMINISTRATOR, "Noor", "Haddad"),
     Person("it@demo.local", Role.IT_STAFF, "Ines", "Moreau"),
     Person("patient@demo.local", Role.PATIENT, "Zofia", "Żółć"),
 )
