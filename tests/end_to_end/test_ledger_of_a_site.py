@@ -12,9 +12,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_web_worker_and_commands_write_one_chain_that_the_worker_anchors(site: Site):
-    site.wait_done(site.upload(3))
+    accepted = site.upload_until_caught_running(3)
     site.kill(site.worker_child())
-    site.wait_done(site.upload(2))
+    site.wait_done(accepted)
 
     channels = {
         (channel, actor is not None)
@@ -24,7 +24,7 @@ def test_web_worker_and_commands_write_one_chain_that_the_worker_anchors(site: S
     addresses = {address for (address,) in site.rows("SELECT address FROM accounts_auditevent WHERE channel = 'api'")}
     assert addresses == {"127.0.0.1"}
 
-    anchors = site.folder / "ledger-anchors.jsonl"
+    anchors = site.data / "ledger-anchors.jsonl"
     wait_until(anchors.exists, what="the first anchor")
     first = json.loads(anchors.read_text().splitlines()[0])
     ((digest,),) = site.rows("SELECT digest FROM accounts_auditevent WHERE sequence = ?", [first["sequence"]])
