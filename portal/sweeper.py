@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.worker import state
 from django.conf import settings
 from django.db import connection, connections
 
@@ -25,6 +27,12 @@ log = structlog.get_logger(__name__)
 
 ORPHAN_SECONDS = 0.5
 """How soon a worker child notices that its parent was killed, and ends."""
+
+STUCK_ROUNDS = 3
+"""After so many rounds in which a message waits beside an idle child, the pool is taken for dead. It hands over at once
+otherwise."""
+STUCK_STATUS = 75
+"""Exit status of a worker that gave itself up (EX_TEMPFAIL, sysexits.h); the supervisor starts another."""
 
 _no_fork = threading.Lock()
 os.register_at_fork(before=_no_fork.acquire, after_in_parent=_no_fork.release, after_in_child=_no_fork.release)
@@ -38,6 +46,41 @@ def ensure_queue_directory() -> None:
     """Make the directory of the file-system broker; somebody may have deleted it."""
     if "folder" in settings.CELERY_BROKER_TRANSPORT_OPTIONS:
         settings.QUEUE_DIR.mkdir(parents=True, exist_ok=True)
+
+
+class PoolWatch:
+    """Notices a pool that hands no work to its children any more.
+
+    On a broker without an event loop (files), the children share one pipe, and an idle child holds its lock while it
+    waits. If it is killed just then, the lock is never released: the next child waits for it for ever, with work there.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def is_stuck(self, *, received: Iterable[str], working: int, children: int) -> bool:
+        """Ask once a round.
+
+        Args:
+            received: ids of messages that no child has taken up yet.
+            working: how many messages children are working on.
+            children: how many can work at a time.
+        """
+        waits = received if working < children else ()
+        self._seen = {message: self._seen.get(message, 0) + 1 for message in waits}
+        return any(rounds_waited >= STUCK_ROUNDS for rounds_waited in self._seen.values())
+
+
+_pool = PoolWatch()
+
+
+def give_up_if_stuck() -> None:
+    """End this worker at once where its pool is dead: the supervisor starts another, and leases bring the work back."""
+    working = {request.id for request in state.active_requests}
+    received = {request.id for request in state.reserved_requests} - working
+    if _pool.is_stuck(received=received, working=len(working), children=settings.CELERY_WORKER_CONCURRENCY):
+        log.error("worker.pool_stuck", waiting=len(received))
+        os._exit(STUCK_STATUS)
 
 
 def tick() -> None:
@@ -62,6 +105,7 @@ def _run() -> None:
     tick()
     while not _stop.wait(jobs.SWEEP_SECONDS):
         tick()
+        give_up_if_stuck()
 
 
 @worker_init.connect

@@ -37,6 +37,18 @@ def test_a_worker_child_killed_in_the_middle_of_its_work_loses_nothing(site: Sit
     site.assert_each_done_once(accepted)
 
 
+def test_an_idle_worker_child_that_is_killed_does_not_stop_the_work(site: Site):
+    site.wait_done(site.upload(1))
+    # Idle for a moment: a child that waits holds the lock of the pipe that all children share.
+    time.sleep(1)
+    site.kill(site.worker_child())
+
+    accepted = site.upload(2)
+
+    site.wait_done(accepted)
+    site.assert_each_done_once(accepted)
+
+
 def test_the_worker_itself_killed_in_the_middle_of_its_work_loses_nothing(site: Site):
     accepted = site.upload_until_caught_running(6)
     child = site.worker_child()
