@@ -11,6 +11,7 @@ from django.db.models import QuerySet, Value
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.text import capfirst
 
 from accounts import actions
 from accounts.admin_rows import (
@@ -66,9 +67,11 @@ class UserAdmin(ChangedByActionAdmin):
     list_display = ("email", "given_name", "family_name", "role", "is_active", "signed_in")
     list_filter = ("role", "is_active", "teams")
     search_fields = ("email", "given_name", "family_name")
-    fields = ("email", "given_name", "family_name", "role", "is_active", "date_joined", "last_login", "invited_at")
+    fields = ("email", "given_name", "family_name", "role", "is_active", "joined", "signed_in", "invited")
 
+    joined = moment("date_joined", "on record since")
     signed_in = moment("last_login", "last sign-in")
+    invited = moment("invited_at", "newest invitation")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return User.objects.visible_to(request.user)
@@ -79,7 +82,7 @@ class UserAdmin(ChangedByActionAdmin):
         return () if may(request.user, "patient", "view") else self.search_fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        closed = {"date_joined", "last_login", "invited_at"}
+        closed = {"joined", "signed_in", "invited"}
         if obj is not None and obj.pk == request.user.pk:
             closed |= {"role", "is_active"}
         if obj is not None and not may_grant(request.user, obj.role):
@@ -112,10 +115,10 @@ class TeamAdmin(ChangedByActionAdmin):
     created = moment("created_at", "created")
 
     def get_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
-        return ("name",) if obj is None else ("name", "is_active", "created_at")
+        return ("name",) if obj is None else ("name", "is_active", "created")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
-        return ("created_at",)
+        return ("created",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return may(request.user, "team", "create")
@@ -224,7 +227,7 @@ class LedgerMetadataAdmin(ShownAdmin):
 
     @admin.display(description="role", ordering="actor_role")
     def role(self, row: AuditEvent) -> str:
-        return dict(Role.choices).get(row.actor_role, row.actor_role)
+        return dict(Role.choices).get(row.actor_role, capfirst(row.actor_role))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         opens = may(request.user, "ledger", "view")

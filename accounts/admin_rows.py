@@ -21,6 +21,8 @@ from django.utils.text import capfirst
 from accounts.permissions import may
 from portal.jobs import State
 
+ENDS_OF_FILTERS = frozenset({"", "exact", "id__exact", "isnull", "isempty"})
+"""What the admin site's own filters put behind the name of a column."""
 ADDRESS = re.compile(r"[^\s@<>\"'(){}\[\],;:]+@[^\s@<>\"'(){}\[\],;:]+")
 
 
@@ -66,9 +68,10 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Only the filters that are offered: whether a list is empty would tell what is in any other column."""
+        """Only the filters that are offered, as their links write them: whether a list is empty would tell what is in
+        any other column, also in one that is reached through an offered one (``teams__studies__patient``)."""
         offered = {one[0] if isinstance(one, tuple) else one for one in self.list_filter}
-        return any(lookup == name or lookup.startswith(f"{name}__") for name in offered)
+        return any(lookup in {f"{name}__{end}".removesuffix("__") for end in ENDS_OF_FILTERS} for name in offered)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         words = self.title or capfirst(str(self.opts.verbose_name_plural))

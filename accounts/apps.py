@@ -7,7 +7,7 @@ from django.utils.module_loading import import_string
 
 class AccountsConfig(AppConfig):
     name = "accounts"
-    verbose_name = "People"
+    verbose_name = "People and messages"
 
     def ready(self) -> None:
         # Signal receivers connect when their module is loaded, and models may not be imported before this point.

@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 SAME_VIEWING = timedelta(minutes=5)
 """Looking again within this is the same viewing to the ledger."""
 LONGEST_PURPOSE = 500
+LONGEST_KEY = 64
+"""Characters of an object's key. An address may name a longer number, which is nothing's."""
 MASKED = "(masked)"
 CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 CHAIN_LOCK = 0x53_45_4E_4F_4C_45_4E_53
@@ -172,7 +174,7 @@ def _append(
         actor_role=actor.role if actor else "system",
         action=action,
         object_type=object_type,
-        object_id=chain.plain_text(object_id),
+        object_id=chain.plain_text(object_id)[:LONGEST_KEY],
         patient=patient,
         address=chain.plain_address(client_address.get()),
         channel=channel.get(),

@@ -18,7 +18,8 @@ from portal.channel import ADMIN, API, WEB, through
 
 DOORS = (("/api/", API), ("/admin/", ADMIN))
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-SHOWN = frozenset({200, 206})
+SHOWN = frozenset({200, 206, 422})
+"""Answers that hold a record: 422 is a form that comes back, on the page of the record."""
 
 WATCHED = frozenset(
     {
@@ -95,14 +96,9 @@ def _tell(request: HttpRequest, response: HttpResponse, *, door: str) -> None:
             )
         )
         return
-    looks = asked is not None and asked[0] in WATCHED and _shows(request.method, asked[1])
-    if asked and looks and response.status_code in SHOWN and request.user.is_authenticated and not _has_told():
+    looks = asked is not None and asked[0] in WATCHED and response.status_code in SHOWN
+    if asked and looks and request.user.is_authenticated and not _has_told():
         _note_view(request, asked, match.kwargs, match.route, page=match.view_name)
-
-
-def _shows(method: str | None, verb: str) -> bool:
-    """Whether the request is for looking. Lists are searched by POST: words do not belong in an address."""
-    return method in ("GET", "HEAD") or (method == "POST" and verb == "view")
 
 
 def _permission(view: Any, method: str) -> tuple[str, str] | None:

@@ -123,7 +123,10 @@ KINDS: dict[str, Kind] = {
         by_email=True,
     ),
     "export_ready": Kind(
-        "An export is ready", frozenset({_A, _P}), "An export is ready", "An export that you asked for is ready."
+        "A de-identified package is ready",
+        frozenset({_A}),
+        "A package is ready",
+        "A package that you asked for is ready.",
     ),
 }
 """Every kind there is, by its key."""

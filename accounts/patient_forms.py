@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
@@ -88,7 +88,7 @@ class NewPasswordForm(forms.Form):
     def __init__(self, *args: Any, person: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._person = person
-        self.fields["password1"].help_text = " ".join(password_validators_help_texts()[1:2]) or ""
+        self.fields["password1"].help_text = "At least 12 characters. Three or four words of your own are good."
 
     def clean_number(self) -> str:
         return re.sub(r"\D", "", self.cleaned_data["number"])

@@ -55,7 +55,7 @@ class Section:
     lines: tuple[Line, ...]
 
 
-OWN, PEOPLE, RECORDS, CARE, HOUSE = "One's own", "People", "Patients' records", "With patients", "The house"
+OWN, PEOPLE, RECORDS, CARE, HOUSE = "One's own", "People", "Patients' records", "With patients", "The site"
 
 WORDS: dict[str, Words] = {
     "home": Words(OWN, "Home page", {"view": "open"}, {"": "Each role has its own."}),
@@ -194,7 +194,7 @@ WORDS: dict[str, Words] = {
         HOUSE, "Ledger without patients", {"view": "see"}, {"view": "Whether it is whole; no row of a patient."}
     ),
     "deidentified_export": Words(
-        HOUSE, "De-identified exports", {"view": "see and download", "create": "have made"}, {}
+        HOUSE, "De-identified packages", {"view": "see and download", "create": "have made"}, {}
     ),
     "job": Words(HOUSE, "Jobs", {"view": "see", "retry": "try again", "cancel": "cancel"}, {"": "By number, no name."}),
     "mail": Words(HOUSE, "Outgoing e-mail", {"view": "see", "retry": "send again"}, {"": "It says nothing clinical."}),

@@ -45,6 +45,14 @@ class HospitalProvider(OpenIDConnectOAuth2Adapter):
     """Checks the signature of every ID token, also of those that came directly from the provider, and names this site
     by ``PUBLIC_URL``, whatever ``Host`` the request named."""
 
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """What the provider says of itself; refused where it says that it is another one than the site configured."""
+        config: dict[str, Any] = super().openid_config
+        if str(config.get("issuer", "")).rstrip("/") != settings.OIDC_URL:
+            raise OAuth2Error("The provider names another issuer than OIDC_URL.")
+        return config
+
     def _decode_id_token(self, app: Any, id_token: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(id_token)
@@ -68,6 +76,12 @@ class HospitalProvider(OpenIDConnectOAuth2Adapter):
 
 class KnownPeopleAdapter(DefaultSocialAccountAdapter):
     """Lets in active people on record, by the verified address that the provider gives, and nobody else."""
+
+    def get_requests_session(self) -> Any:
+        """Asks the provider where the site configured it: an answer that leads elsewhere is not followed."""
+        session = super().get_requests_session()
+        session.max_redirects = 0
+        return session
 
     def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Any:
         found = super().get_provider(request, provider, client_id=client_id)

@@ -50,6 +50,7 @@ class ShadowReadingAdmin(DiagnosisJobAdmin):
 
 @admin.register(DeidentifiedExport)
 class DeidentifiedExportAdmin(DiagnosisJobAdmin):
+    title = "De-identified packages"
     about = "The packing of studies without names."
     columns = (*JobAdmin.columns, "byte_size", "image_count", "expires_at")
     list_display = (*JobAdmin.list_display, "image_count", "byte_size")

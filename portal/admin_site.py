@@ -9,7 +9,7 @@ from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
@@ -61,6 +61,17 @@ class SenolensAdminSite(AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return redirect("account_change_password")
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """Closed: it names rows by ``str(row)``, which is the result of an analysis. No form here needs it."""
+        raise Http404
+
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        return super().app_index(
+            request, app_label, {"title": ROOMS.get(app_label, app_label), **(extra_context or {})}
+        )
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         return [path("settings/", self.admin_view(self.settings_view), name="settings"), *super().get_urls()]

@@ -6,6 +6,7 @@ silenced below the level of errors here, and the report renderer silences them a
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from typing import Any
@@ -16,19 +17,22 @@ from django.db import DataError, IntegrityError
 from structlog.typing import EventDict, Processor
 
 TIMESTAMPER = structlog.processors.TimeStamper(fmt="iso", utc=True)
+SECRET_IN_PATH = re.compile(r"(/password/reset/key/)[^/\s]+")
+"""The way to a link that sets a password ends in its key: whoever reads a log must not be able to use it."""
 LONGEST_CHAIN = 10
 """Errors of one chain that are written."""
 PROBES = ("GET /healthz", "GET /readyz", "HEAD /healthz", "HEAD /readyz")
 
 
 def without_query(logger: Any, method: str, event: EventDict) -> EventDict:
-    """Cut the query string off a request's line: it is what people search for, names of patients among it.
+    """Cut the query string off a request's line: it is what people search for, names of patients among it. The key of a
+    link that sets a password is cut out, too.
 
     The lines of monitors that ask every few seconds are dropped.
     """
     request = event.get("request")
     if isinstance(request, str):
-        event["request"] = request.partition("?")[0]
+        event["request"] = SECRET_IN_PATH.sub(r"\1...", request.partition("?")[0])
         if event["request"] in PROBES:
             raise structlog.DropEvent
     return event

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 
 class ProxyAddressMiddleware:
@@ -30,6 +31,24 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class TlsForProgramsMiddleware:
+    """Where the site speaks TLS, refuse calls of the API that came without it.
+
+    Pages are led to TLS; a program that is led there keeps sending its token in the clear, and nobody notices.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SECURE_SSL_REDIRECT and request.path.startswith("/api/") and not request.is_secure():
+            sentence = (
+                f"Use {settings.PUBLIC_URL}: this request came without TLS. What it carried was readable on the way."
+            )
+            return JsonResponse({"code": "tls_required", "detail": sentence, "fields": {}}, status=403)
+        return self.get_response(request)
 
 
 class NoStoreMiddleware:

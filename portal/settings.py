@@ -27,6 +27,8 @@ DEMO = env.boolean("DEMO", default=False)
 if DEMO:
     DEMO_PASSWORD = "senolens-demo-2026"
     """Of every log-in of the demonstration; shown on its sign-in page. Does not exist on a real site."""
+    DEMO_LOGINS = tuple(f"{who}@demo.local" for who in ("radiologist", "admin", "second-admin", "it", "patient"))
+    """The log-ins that ``seed_demo`` makes with that password, and so the only ones that the page names."""
 
 DEBUG = env.boolean("DEBUG", default=False)
 
@@ -127,6 +129,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.middleware.TlsForProgramsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -227,6 +230,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+"""Other sites read nothing from here, not even a style."""
 
 # People
 
@@ -360,7 +365,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS and env.boolean("SECURE_SSL_REDIRECT", default=True)
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^api/"]
+"""The API refuses instead (``TlsForProgramsMiddleware``)."""
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if BEHIND_PROXY:

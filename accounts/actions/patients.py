@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import audit
 from accounts.actions.rows import apply, save
 from accounts.models import Patient, User
 from accounts.permissions import require
+from accounts.roles import Role
 
 PATIENT_FIELDS = ("mrn", "given_name", "family_name", "birth_date", "sex", "phone", "email", "history")
 
@@ -59,8 +61,15 @@ def link_patient_login(*, acting_user: User | None, patient: Patient, user: User
 
 @transaction.atomic
 def set_patient_of_login(*, acting_user: User, user: User, patient: Patient | None) -> None:
-    """Connect a patient's log-in with this record, and with no other; ``None`` only takes the connection away."""
+    """Connect a patient's log-in with this record, and with no other; ``None`` only takes the connection away.
+
+    Raises:
+        ValidationError: the record has another log-in by now or was merged away, or the log-in is not a patient's.
+    """
     require(acting_user, "user", "change")
+    require(acting_user, "patient", "change")
+    if patient is not None:
+        patient = _without_log_in(patient, user=user)
     for former in Patient.objects.filter(user=user):
         if former == patient:
             return
@@ -69,3 +78,15 @@ def set_patient_of_login(*, acting_user: User, user: User, patient: Patient | No
         audit.record("patient.login_unlinked", actor=acting_user, target=former, patient=former)
     if patient is not None:
         link_patient_login(acting_user=acting_user, patient=patient, user=user)
+
+
+def _without_log_in(patient: Patient, *, user: User) -> Patient:
+    """The record as it is now, held: somebody may be joining it at this moment."""
+    row = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    if user.role != Role.PATIENT:
+        raise ValidationError({"patient_mrn": "Only a log-in with the role Patient belongs to a record."})
+    if row.merged_into_id is not None:
+        raise ValidationError({"patient_mrn": "This record was merged into another one. Type that one's MRN."})
+    if row.user_id not in (None, user.pk):
+        raise ValidationError({"patient_mrn": "This record has a log-in already."})
+    return row

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Q
@@ -18,7 +19,7 @@ from accounts.actions.rows import apply, save
 from accounts.actions.sign_in import end_all_sign_ins
 from accounts.actions.teams import set_teams
 from accounts.addresses import look_alike
-from accounts.models import Team, User
+from accounts.models import Patient, Team, User
 from accounts.notifications import KINDS
 from accounts.permissions import may_grant, require
 from accounts.roles import Role
@@ -113,6 +114,8 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
     if "email" in changed:
         # allauth keeps addresses of its own and would let the old one sign in.
         EmailAddress.objects.filter(user=user).delete()
+    if "role" in changed and former["role"] == Role.PATIENT:
+        _let_go_of_record(acting_user, user)
     _tell(user, former=former, changed=changed)
     access: dict[str, Any] = {
         name: [former[name], getattr(user, name)] for name in ("role", "is_active") if name in changed
@@ -165,9 +168,19 @@ def _keep_an_administrator(user: User, *, former: dict[str, Any]) -> None:
     was_one = former["role"] == Role.ADMINISTRATOR and former["is_active"]
     is_one = user.role == Role.ADMINISTRATOR and user.is_active
     if was_one and not is_one:
-        others = User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).exclude(pk=user.pk)
+        # Who was invited and has no way in yet cannot administer anything.
+        can_sign_in = ~Q(password__startswith=UNUSABLE_PASSWORD_PREFIX) | Q(socialaccount__isnull=False)
+        others = User.objects.filter(can_sign_in, role=Role.ADMINISTRATOR, is_active=True).exclude(pk=user.pk)
         if not others.exists():
             raise ValidationError(LAST_ADMINISTRATOR)
+
+
+def _let_go_of_record(acting_user: User, user: User) -> None:
+    """A record's log-in is a patient's: who may take it away from the record must not so switch off a colleague."""
+    for patient in Patient.objects.select_for_update(no_key=True).filter(user=user):
+        patient.user = None
+        patient.save(update_fields=["user"])
+        audit.record("patient.login_unlinked", actor=acting_user, target=patient, patient=patient)
 
 
 def twin_of(user: User) -> str | None:

@@ -63,7 +63,8 @@ class RefusalsByEmail(RefusalThrottle):
 
 def _email(request: Request) -> str:
     data = request.data if isinstance(request.data, dict) else {}
-    return canonical(str(data.get("email", ""))[:254])
+    # As the serializer reads it: blanks around an address do not make it another account's.
+    return canonical(str(data.get("email", "")).strip()[:254])
 
 
 def _address(request: Request) -> str:

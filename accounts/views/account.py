@@ -54,6 +54,7 @@ def sessions(request: SignedInRequest) -> HttpResponse:
 
 @require_POST
 @needs("own_account", "change")
+@reconfirmed
 def session_end(request: SignedInRequest, pk: int) -> HttpResponse:
     """End one of one's own sessions; ending the one at hand signs out."""
     session = get_object_or_404(UserSession, pk=pk, user=request.user)
@@ -66,6 +67,7 @@ def session_end(request: SignedInRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @needs("own_account", "change")
+@reconfirmed
 def sessions_end_others(request: SignedInRequest) -> HttpResponse:
     """Sign oneself out everywhere else; API tokens stay, each is revoked on its own."""
     ended = end_others(request)

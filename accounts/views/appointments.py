@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import actions
+from accounts import actions, audit
 from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.models import Appointment, Patient
@@ -78,6 +78,7 @@ def appointment_change(request: SignedInRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, "The appointment is changed.")
             return redirect("patient-appointments", pk=appointment.patient_id)
+    audit.record_viewing("appointment.viewed", actor=request.user, target=appointment, patient=appointment.patient)
     context = {"patient": appointment.patient, "appointment": appointment, "form": form}
     return render(request, "accounts/own_appointment_form.html", context, status=422 if form.errors else 200)
 

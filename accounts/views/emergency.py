@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import actions
+from accounts import actions, audit
 from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.ledger import wording
@@ -82,6 +82,7 @@ def emergency_review(request: SignedInRequest, pk: int) -> HttpResponse:
     """One use: why, for how long, what was done with it, and the note of who looked into it."""
     uses = EmergencyAccess.objects.visible_to(request.user).select_related("user", "patient", "reviewed_by")
     access = get_object_or_404(uses, pk=pk)
+    audit.record_viewing("emergency_access.viewed", actor=request.user, target=access, patient=access.patient)
     form = ReviewForm(request.POST or None)
     status = 200
     if request.method == "POST":

@@ -9,6 +9,7 @@ from allauth.account.views import LoginView
 from allauth.socialaccount.adapter import get_adapter as get_provider_adapter
 from allauth.socialaccount.models import SocialApp
 from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -38,7 +39,7 @@ class SignInView(LoginView):
             context["redirect_field_value"] = None
         context["provider_name"] = settings.OIDC_NAME if settings.OIDC_URL else ""
         if settings.DEMO:
-            context["demo_people"] = User.objects.filter(email__endswith="@demo.local", is_active=True).order_by("pk")
+            context["demo_people"] = User.objects.filter(email__in=settings.DEMO_LOGINS, is_active=True).order_by("pk")
             context["demo_password"] = settings.DEMO_PASSWORD
         return context
 
@@ -56,7 +57,7 @@ def provider_sign_in(request: HttpRequest, provider_id: str, *, again: bool = Fa
     asked = {"prompt": "login"} if again else {}
     try:
         return provider.redirect(request, process=AuthProcess.LOGIN, next_url=back, auth_params=asked)  # type: ignore[no-any-return]
-    except (RequestException, KeyError, ValueError) as fault:
+    except (OAuth2Error, RequestException, KeyError, ValueError) as fault:
         return refused(request, user=None, code=f"out_of_reach_{type(fault).__name__}")
 
 
@@ -68,7 +69,7 @@ def provider_callback(request: HttpRequest, provider_id: str) -> HttpResponseBas
         return OAuth2CallbackView.adapter_view(HospitalProvider(request, provider_id))(request)  # type: ignore[no-any-return]
     except SocialApp.DoesNotExist as none:
         raise Http404 from none
-    except (KeyError, ValueError) as fault:
+    except (OAuth2Error, RequestException, KeyError, ValueError) as fault:
         return refused(request, user=None, code=f"unreadable_{type(fault).__name__}")
 
 

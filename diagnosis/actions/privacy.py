@@ -97,7 +97,7 @@ def record_export(
         notify(
             "export_ready",
             users=[export.requested_by],
-            text=f"Your de-identified package is ready: {image_count} images",
+            text=f"Your de-identified package is ready: {image_count} image{'' if image_count == 1 else 's'}.",
             path=reverse("export-detail", args=[export.pk]),
         )
         audit.record(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit
 from accounts.actions import notify
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from accounts.permissions import may, require
 from accounts.roles import Role
 from diagnosis import inference
@@ -27,6 +29,11 @@ from diagnosis.proposals import open_proposals, rolls_back_to
 from ml.contract import ModelError
 
 LONGEST_REASON = 300
+TOUCHED_LATELY = timedelta(hours=24)
+"""Two administrators of whom one made or changed the other's log-in within this may be one person with two log-ins."""
+TAKES_OVER = ("user.created", "user.changed", "user.mfa_reset")
+OPENS_A_LOG_IN = frozenset({"email", "role", "is_active"})
+"""Fields of a log-in; whoever corrects a name alone does not become its owner."""
 Change = ModelProposal.Change
 
 
@@ -81,7 +88,8 @@ def confirm_change(*, acting_user: User, proposal: ModelProposal) -> ModelPropos
     """Confirm what somebody else proposed: it is done at once, for images that are analysed from now on.
 
     Raises:
-        WrongState: it is one's own, was settled already, or no longer fits (the message says why).
+        WrongState: it is one's own, was settled already, or no longer fits, or one of the two touched the log-in of the
+            other lately (the message says why).
     """
     require(acting_user, "model", "choose")
     # Read and compared before the transaction: the files are some 10 MB, and SQLite has one writer.
@@ -95,6 +103,7 @@ def confirm_change(*, acting_user: User, proposal: ModelProposal) -> ModelPropos
         misfit = _misfit(row, rows=rows)
         if misfit:
             raise WrongState(misfit)
+        _refuse_second_log_in(row.proposed_by, acting_user)
         row.confirmed_by, row.confirmed_at = acting_user, timezone.now()
         row.save(update_fields=["confirmed_by", "confirmed_at"])
         step = take_out_of_use if row.change == Change.STOP else take_into_use
@@ -195,6 +204,21 @@ def _refuse_altered(model: ModelVersion, change: str) -> None:
     if altered:
         raise WrongState(
             f"The files of {model} are missing or were altered since it was registered, so it cannot be used. Tell IT."
+        )
+
+
+def _refuse_second_log_in(proposer: User, confirmer: User) -> None:
+    """An administrator can make another administrator, or take over a log-in by its address: one person is not two."""
+    lately = AuditEvent.objects.filter(
+        action__in=TAKES_OVER, object_type="user", at__gt=timezone.now() - TOUCHED_LATELY
+    ).order_by()
+    by_each_other = lately.filter(actor=proposer.pk, object_id=str(confirmer.pk)) | lately.filter(
+        actor=confirmer.pk, object_id=str(proposer.pk)
+    )
+    if any(row.action != "user.changed" or OPENS_A_LOG_IN & {*row.details["fields"]} for row in by_each_other):
+        raise WrongState(
+            "One of you two made or changed the log-in of the other within the last day. A third administrator can "
+            "confirm this, or you can tomorrow. Nothing was changed."
         )
 
 

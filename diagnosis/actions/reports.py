@@ -85,7 +85,9 @@ def record_report(*, claim: Claim, pdf: bytes, sha256: str, page_count: int) -> 
 
 
 def _carry_release_over(report: Report, older: QuerySet[Report]) -> None:
-    before = older.filter(status=Report.Status.FINAL, released_at__isnull=False).order_by("-version").first()
+    # Held: somebody may be taking it back at this moment.
+    held = older.select_for_update(no_key=True, of=("self",))
+    before = held.filter(status=Report.Status.FINAL, released_at__isnull=False).order_by("-version").first()
     if before is None or not before.is_released or before.assessment_id != report.assessment_id:
         return
     Report.objects.filter(pk=report.pk).update(

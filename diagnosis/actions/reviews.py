@@ -27,7 +27,8 @@ LONGEST_LETTER = 8_000
 def conclude(
     *, acting_user: User, analysis: Analysis, label: str, birads: str, conclusion: str, seen: int | None = None
 ) -> Assessment:
-    """Store a radiologist's own conclusion and have the final report made. A second thought is a new row.
+    """Store a radiologist's own conclusion and have the final report made. A second thought is a new row, and takes the
+    report with the first one back from the patient at once, whether or not the new report can be made.
 
     Args:
         label: what the radiologist sees, of ``ml.contract.LABELS``.
@@ -40,6 +41,7 @@ def conclude(
         ValidationError: a value is not allowed.
     """
     assessment = _assess(acting_user, analysis, label=label, birads=birads, conclusion=conclusion, seen=seen)
+    assessment.analysis.reports.filter(status=Report.Status.FINAL).update(status=Report.Status.SUPERSEDED)
     enqueue_report(analysis=assessment.analysis, requested_by=acting_user)
     audit.record(
         "assessment.made",
@@ -200,11 +202,15 @@ def release_report(*, acting_user: User, report: Report, letter: str) -> Report:
     """Let the patient see a final report, with a letter in plain words.
 
     Raises:
-        WrongState: the report is not final and ready, is released already, or the letter is empty.
+        WrongState: the report is not final and ready, is released already, somebody concluded anew since, or the letter
+            is empty.
     """
     require(acting_user, "report", "release")
     row = _final(report.pk)
     letter = letter.strip()
+    newest = row.analysis.own_conclusions().first()
+    if row.assessment_id is not None and newest is not None and newest.pk != row.assessment_id:
+        raise WrongState("There is a newer conclusion. Release its report instead, as soon as it is ready.")
     if row.status != Report.Status.FINAL or not row.is_ready or row.assessment_id is None:
         raise WrongState("Only a final report that is ready can be released: write a conclusion first.")
     if row.is_released:
@@ -226,13 +232,16 @@ def withdraw_report(*, acting_user: User, report: Report, reason: str) -> Report
     """Take a released report back from the patient's pages; who has downloaded it still has it.
 
     Raises:
-        WrongState: it is not released, or there is no reason.
+        WrongState: it is not released, was replaced by a newer version, or there is no reason.
     """
     require(acting_user, "report", "withdraw")
     row = _final(report.pk)
     reason = reason.strip()
     if not row.is_released:
         raise WrongState("The report is not released.")
+    if row.status != Report.Status.FINAL:
+        # The newer version may carry the release on.
+        raise WrongState("There is a newer version of this report. Nothing was taken back; look at the newer one.")
     if not reason:
         raise WrongState("Say why: the reason is kept with the report.")
     row.withdrawn_at, row.withdrawn_because = timezone.now(), reason[:500]

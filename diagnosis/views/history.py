@@ -18,7 +18,7 @@ from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
 from accounts.spreadsheets import BYTE_ORDER_MARK, Line, defused
-from accounts.views.listing import SEALED, WORDS, searched_for, words_out_of_address
+from accounts.views.listing import WORDS, searched_for, words_out_of_address
 from diagnosis import actions, history_columns
 from diagnosis.filters import AnalysisFilter
 from diagnosis.keyset import slice_of
@@ -159,8 +159,11 @@ def _lines(analyses: Iterable[Analysis]) -> Iterator[str]:
 @require_safe
 def export(request: SignedInRequest) -> StreamingHttpResponse:
     """The same rows as the page, all of them, newest first, as CSV (docs/api.md)."""
-    matching = _filtered(request).qs
-    asked = {name: value for name, value in request.GET.items() if value and name not in (*POSITIONS, "sort", SEALED)}
+    filters = _filtered(request)
+    matching = filters.qs
+    # Filters that hold, as they were written: the rest of an address is anybody's words.
+    holding = {name for name, value in filters.form.cleaned_data.items() if value and name != WORDS}
+    asked = {name: request.GET[name] for name in filters.filters if name in holding}
     if searched_for(request):
         # Who was looked for is a name: the ledger says only that somebody was.
         asked["searched"] = "yes"

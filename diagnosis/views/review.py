@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import audit
 from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.permissions import needs
@@ -133,6 +134,7 @@ def release(request: SignedInRequest, pk: Any) -> HttpResponse:
         return redirect("analysis-detail", pk=report.analysis_id)
     form.initial["letter"] = report.letter or letter.draft(report)
     study = report.analysis.image.study
+    audit.record_viewing("report.viewed", actor=request.user, target=report, patient=study.patient)
     context = {"report": report, "form": form, "study": study, "patient": study.patient}
     return render(request, "diagnosis/report_release.html", context, status=422 if form.is_bound else 200)
 

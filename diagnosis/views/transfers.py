@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.formats import date_format
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts import audit
 from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.models import Patient
@@ -75,6 +76,8 @@ def merge(request: SignedInRequest, pk: Any) -> HttpResponse:
         if transfer is not None:
             messages.success(request, "The two records are one now. Reports that printed the old record are made anew.")
             return redirect("patient-detail", pk=patient.pk)
+    for shown in (patient, finding.other):
+        audit.record_viewing("patient.viewed", actor=request.user, target=shown, patient=shown)
     context = {
         "patient": patient,
         "other": finding.other,

@@ -175,7 +175,7 @@ def _transfer(file: RemoteFile, partial: Path) -> None:
         request.add_header("Range", f"bytes={start}-")
         request.add_header("If-Range", tag.read_text(encoding="ascii"))
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310 - registry addresses only
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # nosec B310: addresses of the registry only
     except urllib.error.HTTPError as error:
         error.close()
         if start and error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -237,7 +237,7 @@ def unpack_archive(archive: Path, folder: Path) -> None:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as opened:
                 # ZipFile strips drive letters and '..', so an entry cannot leave the folder.
-                opened.extractall(folder)
+                opened.extractall(folder)  # nosec B202
         else:
             shutil.unpack_archive(archive, folder, format="gztar", filter="data")
     except (zipfile.BadZipFile, tarfile.TarError, shutil.ReadError, EOFError, OSError, ValueError) as error:

@@ -27,6 +27,8 @@ class Provider:
         claims: what its ID token and userinfo say about the person.
         spoil: changes an ID token's claims before it is signed.
         key: what it signs with; ``other_key`` is one that it does not publish.
+        issuer: who it says that it is, where that is not its address.
+        moved: paths that lead elsewhere on.
     """
 
     def __init__(self) -> None:
@@ -37,6 +39,8 @@ class Provider:
         self.userinfo: dict[str, Any] = {}
         self.signing_key: Any = self.key
         self.algorithm = "RS256"
+        self.issuer = ""
+        self.moved: set[str] = set()
         self.codes: dict[str, dict[str, str]] = {}
         self.asked: list[dict[str, str]] = []
         provider = self
@@ -47,7 +51,9 @@ class Provider:
 
             def do_GET(self) -> None:  # noqa: N802  the library's name
                 path, query = urlsplit(self.path).path, dict(parse_qs(urlsplit(self.path).query))
-                if path == "/authorize":
+                if path in provider.moved:
+                    self._redirect(f"{provider.url}/elsewhere{path}")
+                elif path == "/authorize":
                     self._redirect(provider.authorize({name: value[0] for name, value in query.items()}))
                 else:
                     self._json(provider.document(path, self.headers.get("Authorization", "")))
@@ -83,9 +89,10 @@ class Provider:
         self.claims = {"sub": sub, "email": email, "email_verified": verified, **more}
 
     def document(self, path: str, authorization: str) -> tuple[int, Any]:
+        path = path.removeprefix("/elsewhere")
         if path == "/.well-known/openid-configuration":
             return 200, {
-                "issuer": self.url,
+                "issuer": self.issuer or self.url,
                 "authorization_endpoint": f"{self.url}/authorize",
                 "token_endpoint": f"{self.url}/token",
                 "jwks_uri": f"{self.url}/keys",
@@ -114,7 +121,8 @@ class Provider:
         if base64.urlsafe_b64encode(verifier).decode().rstrip("=") != asked.get("code_challenge"):
             return 400, {"error": "invalid_grant"}
         now = int(time.time())
-        claims = {"iss": self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 60, **self.claims, **self.spoil}
+        claims = {"iss": self.issuer or self.url, "aud": CLIENT_ID, "iat": now, "exp": now + 60}
+        claims |= {**self.claims, **self.spoil}
         key = self.signing_key
         signed = jwt.encode(claims, key, algorithm=self.algorithm, headers={"kid": KID})
         return 200, {"access_token": "access", "token_type": "Bearer", "expires_in": 60, "id_token": signed}

@@ -94,6 +94,15 @@ def test_guessing_is_slowed_down_by_account_from_whatever_address(api, rachel):
     assert 0 < int(answer["Retry-After"]) <= 60
 
 
+def test_blanks_around_the_address_do_not_make_it_another_account(api, rachel):
+    for number in range(LIMIT):
+        padded = " " * (230 + number) + "rachel@test.local"
+        answer = sign_in(api(), email=padded, password="wrong")
+        assert answer.status_code == 401
+    elsewhere = APIClient(REMOTE_ADDR="203.0.113.9")
+    assert sign_in(elsewhere, email=" " * 251 + "rachel@test.local", password="wrong").status_code == 429
+
+
 def test_a_program_at_its_usual_address_is_not_shut_out_by_strangers(api, rachel):
     typed = {"email": "rachel@test.local", "password": PASSWORD}
     assert api().post(TOKENS, typed, REMOTE_ADDR="192.0.2.80").status_code == 201

@@ -67,6 +67,16 @@ def test_the_same_number_is_never_stored_the_same_way_twice():
     assert unseal(seal(PHONE)) == PHONE
 
 
+@pytest.mark.parametrize("place", [0, 12, 40, -2])
+def test_a_value_that_was_changed_on_disk_is_no_value(place):
+    sealed = seal(PHONE)
+    other = "A" if sealed[place] != "A" else "B"
+    changed = sealed[:place] + other + sealed[place:][1:]
+
+    assert changed != sealed
+    assert unseal(changed) is None
+
+
 def test_what_was_not_given_stays_empty(anna):
     assert in_the_database("phone") == [""]
     assert Patient.objects.get().phone == ""

@@ -118,6 +118,15 @@ def test_a_method_with_a_name_of_its_own_is_not_kept(client, petra):
     assert [row.details["method"] for row in rows()] in ([], ["other"])
 
 
+def test_a_number_longer_than_a_key_is_kept_shortened(client, petra):
+    """A column of a real database holds 64 characters: a longer one would be an error instead of a row."""
+    client.force_login(petra)
+
+    assert client.get(f"/users/{'9' * 2_000}/").status_code == 404
+
+    assert AuditEvent.objects.get(action="access.denied").object_id == "9" * 64
+
+
 def test_repeats_are_counted_not_written(client, petra):
     client.force_login(petra)
     for _ in range(101):

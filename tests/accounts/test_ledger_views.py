@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
-from accounts.actions import link_patient_login
+from accounts.actions import create_patient, link_patient_login, make_appointment
 from accounts.middleware import WATCHED
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, EmergencyAccess
 from accounts.permissions import may
 from accounts.roles import TABLE
-from tests.fixture_results import lesion, released, succeeded, with_report
+from tests.fixture_results import concluded, lesion, released, succeeded, with_report
 
 pytestmark = pytest.mark.django_db
 
@@ -161,3 +163,77 @@ def test_the_map_is_a_view_with_the_patient(client, rachel, keys, anna, fetch, a
     fetch(api(rachel), f"/api/v1/analyses/{keys['analyses']}/segmentation.png")
     rows = AuditEvent.objects.filter(action="analysis.map_viewed")
     assert {(row.channel, row.patient) for row in rows} == {("web", anna), ("api", anna)}
+
+
+def rows_of(user, patient):
+    return list(AuditEvent.objects.filter(actor=user, patient=patient).values_list("action", flat=True))
+
+
+def test_a_change_that_changes_nothing_shows_the_record_and_is_a_view(api, rachel, anna):
+    client = api(rachel)
+
+    assert client.patch(f"/api/v1/patients/{anna.pk}/", {}, format="json").json()["mrn"] == anna.mrn
+
+    assert rows_of(rachel, anna) == ["patient.viewed"]
+
+
+@pytest.mark.parametrize(
+    ("address", "typed"),
+    [("/patients/{patient}/edit/", {"mrn": ""}), ("/patients/{patient}/messages/", {"text": ""})],
+)
+def test_a_form_that_comes_back_with_the_record_is_a_view(client, adam, anna, address, typed):
+    client.force_login(adam)
+
+    answer = client.post(address.format(patient=anna.pk), typed)
+
+    assert answer.status_code == 422
+    assert anna.family_name in answer.content.decode()
+    assert len(rows_of(adam, anna)) == 1
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_letter_before_its_release_is_a_view_with_the_patient(client, rachel, anna, study, method):
+    analysis = succeeded(study=study, by=rachel)
+    report = concluded(analysis, by=rachel)
+    client.force_login(rachel)
+    before = len(rows_of(rachel, anna))
+
+    answer = getattr(client, method)(reverse("report-release", args=[report.pk]))
+
+    assert anna.family_name in answer.content.decode()
+    assert rows_of(rachel, anna)[: -before or None] == ["report.viewed"]
+
+
+def test_comparing_two_records_before_they_are_merged_is_a_view_of_both(client, adam, anna):
+    other = create_patient(
+        acting_user=None, mrn="MRN-002", given_name="Ania", family_name="Zolc", birth_date=anna.birth_date, sex="F"
+    )
+    client.force_login(adam)
+
+    answer = client.post(reverse("patient-merge", args=[anna.pk]), {"mrn": "MRN-002"})
+
+    assert "Zolc" in answer.content.decode()
+    assert rows_of(adam, anna) == ["patient.viewed"]
+    assert rows_of(adam, other) == ["patient.viewed"]
+
+
+def test_an_appointment_that_is_opened_is_a_view_with_the_patient(client, adam, anna):
+    appointment = make_appointment(
+        acting_user=adam, patient=anna, at=timezone.now() + timedelta(days=3), place="Room 2", purpose="Ultrasound"
+    )
+    client.force_login(adam)
+
+    client.get(reverse("appointment-change", args=[appointment.pk]))
+
+    assert "appointment.viewed" in rows_of(adam, anna)
+
+
+def test_a_use_of_emergency_access_that_is_reviewed_is_a_view_with_the_patient(client, adam, rachel, anna):
+    use = EmergencyAccess.objects.create(
+        user=rachel, patient=anna, reason="She bleeds and nobody is here.", expires_at=timezone.now()
+    )
+    client.force_login(adam)
+
+    assert anna.family_name in client.get(reverse("emergency-review", args=[use.pk])).content.decode()
+
+    assert rows_of(adam, anna) == ["emergency_access.viewed"]

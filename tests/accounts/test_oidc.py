@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from allauth.mfa.models import Authenticator
-from allauth.socialaccount.models import SocialAccount
+from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.test import Client
 
 from accounts.models import AuditEvent, Notification, User
@@ -50,6 +50,7 @@ def provider(server, settings):
         }
     }
     server.spoil, server.userinfo, server.signing_key, server.algorithm = {}, {}, server.key, "RS256"
+    server.issuer, server.moved = "", set()
     return server
 
 
@@ -278,6 +279,38 @@ def test_a_provider_that_is_down_leaves_the_password(client, rachel, provider, s
 
     assert answer.status_code == 403
     assert "sign in with your password" in answer.content.decode()
+
+
+def test_a_provider_that_calls_itself_another_is_refused(client, rachel, provider):
+    """Before the browser is sent there, and after: its papers may change in between."""
+    provider.signs_in(sub="s-1", email=rachel.email)
+    back = urlsplit(requests.get(client.get(START)["Location"], allow_redirects=False, timeout=5).headers["Location"])
+    provider.issuer = "https://login.evil.example"
+
+    assert client.get(START).status_code == 403
+    assert client.get(f"{back.path}?{back.query}").status_code == 403
+    assert signed_in_as(client) is None
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys", "/userinfo"])
+def test_an_answer_of_the_provider_that_leads_elsewhere_is_not_followed(client, rachel, provider, path):
+    provider.signs_in(sub="s-1", email=rachel.email)
+    back = urlsplit(requests.get(client.get(START)["Location"], allow_redirects=False, timeout=5).headers["Location"])
+    provider.moved = {path}
+
+    assert client.get(f"{back.path}?{back.query}").status_code == 403
+    assert signed_in_as(client) is None
+
+
+def test_no_token_of_the_provider_is_kept_or_reaches_the_browser(client, rachel, provider):
+    provider.signs_in(sub="s-1", email=rachel.email)
+
+    answer = come_in(client)
+
+    assert signed_in_as(client) == str(rachel.pk)
+    assert not SocialToken.objects.exists()
+    said = f"{answer.headers} {answer.content!r} {answer.cookies} {dict(client.session)}"
+    assert not re.search(r"\beyJ|\baccess\b", said)
 
 
 # Second factors

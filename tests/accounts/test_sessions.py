@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -99,6 +100,18 @@ def test_ending_is_not_done_by_following_a_link(here, elsewhere):
 
     for address in (f"/account/sessions/{session.pk}/end/", "/account/sessions/others/end/"):
         assert here.get(address).status_code == 405
+    assert is_in(elsewhere)
+
+
+@pytest.mark.parametrize("address", ["/account/sessions/others/end/", "/account/sessions/{}/end/"])
+def test_an_old_sign_in_is_asked_who_it_is_before_it_ends_others(here, elsewhere, address, monkeypatch):
+    theirs = UserSession.objects.get(ip="198.51.100.4")
+    later = time.time() + 6 * 60
+    monkeypatch.setattr("accounts.reconfirm.time.time", lambda: later)
+
+    answer = here.post(address.format(theirs.pk))
+
+    assert answer["Location"].startswith("/account/reauthenticate/")
     assert is_in(elsewhere)
 
 

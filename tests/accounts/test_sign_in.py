@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from accounts.actions import create_user
 from accounts.models import User
+from portal.demonstration import PEOPLE
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +108,13 @@ def test_the_demonstration_shows_its_log_ins(client, db, settings):
 
     assert "radiologist@demo.local" in page
     assert settings.DEMO_PASSWORD in page
+
+
+def test_the_demonstration_names_only_the_log_ins_that_its_password_opens(client, db, settings):
+    create_user(acting_user=None, email="ida@demo.local", role="radiologist", password="pebble-lantern-42-fig")
+
+    assert "ida@demo.local" not in client.get(URL).content.decode()
+    assert {person.email for person in PEOPLE} == set(settings.DEMO_LOGINS)
 
 
 def test_a_real_site_shows_no_log_ins(client, rachel, settings):

@@ -10,6 +10,7 @@ from django.core import mail
 from accounts.models import AuditEvent
 from tests.conftest import PASSWORD
 from tests.fixture_mail import deliver
+from tests.fixture_sign_in import add_app, code
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/account/login/"
@@ -26,6 +27,17 @@ def test_signing_in_and_out_are_one_row_each_with_the_address(client, rachel):
     for action in ("user.signed_in", "user.signed_out"):
         (event,) = rows(action)
         assert (event.actor, event.address) == (rachel, "192.0.2.7")
+
+
+def test_with_what_one_signed_in_is_kept(client, rachel):
+    secret = add_app(rachel)
+    client.post(LOGIN, {"login": rachel.email, "password": PASSWORD})
+    assert not rows("user.signed_in")
+
+    client.post("/account/2fa/code/", {"code": code(secret)})
+
+    (event,) = rows("user.signed_in")
+    assert event.details["by"] == ["password", "totp"]
 
 
 def test_a_failed_sign_in_names_the_account_that_was_tried(client, rachel):

@@ -67,6 +67,15 @@ def test_a_cell_that_looks_like_a_formula_is_made_text(client, rachel, start):
     assert row["family_name"] == f"'{name}"
 
 
+def test_words_that_are_no_filter_do_not_get_into_the_ledger(client, rachel, study):
+    succeeded(study=study, by=rachel)
+    client.force_login(rachel)
+
+    table(client, "?state=succeeded&note=Kowalska&label=Kowalska")
+
+    assert AuditEvent.objects.get(action="history.exported").details["filters"] == {"state": "succeeded"}
+
+
 def test_who_exported_what_is_in_the_ledger(client, rachel, db):
     fill(60)
     client.force_login(rachel)

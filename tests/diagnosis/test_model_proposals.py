@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 
-from accounts.actions import update_user
+from accounts.actions import create_user, reset_mfa, update_user
 from accounts.models import AuditEvent, Notification
 from diagnosis import actions, inference
-from diagnosis.actions import WrongState, confirm_change, propose_change, register_models, withdraw_change
+from diagnosis.actions import WrongState, confirm_change, proposals, propose_change, register_models, withdraw_change
 from diagnosis.models import ModelProposal, ModelVersion
 from diagnosis.proposals import rolls_back_to
 from ml.contract import ModelIdentity
@@ -101,6 +102,47 @@ def test_nor_in_the_database(adam, newer):
     proposal = proposed(newer, adam)
     with pytest.raises(IntegrityError, match="proposal_confirmed_by_another"), transaction.atomic():
         ModelProposal.objects.filter(pk=proposal.pk).update(confirmed_by=adam)
+
+
+def test_who_made_the_second_log_in_does_not_confirm_with_it(adam, now, newer):
+    second, _ = create_user(acting_user=adam, email="adam.too@test.local", role="administrator")
+    proposal = proposed(newer, adam)
+
+    with pytest.raises(WrongState, match="within the last day"):
+        confirm_change(acting_user=second, proposal=proposal)
+
+    assert in_use() == {str(now)}
+
+
+@pytest.mark.parametrize("way", ["address", "factor"])
+def test_who_took_over_a_colleagues_log_in_does_not_confirm_with_their_own(adam, ada, now, newer, way):
+    if way == "address":
+        update_user(acting_user=adam, user=ada, email="adam.too@test.local")
+    else:
+        reset_mfa(acting_user=adam, user=ada, reason="Her telephone is lost.")
+    proposal = proposed(newer, ada)
+
+    with pytest.raises(WrongState, match="within the last day"):
+        confirm_change(acting_user=adam, proposal=proposal)
+
+    assert in_use() == {str(now)}
+
+
+def test_a_corrected_name_does_not_make_two_people_one(adam, ada, newer):
+    update_user(acting_user=adam, user=ada, given_name="Adele")
+
+    confirm_change(acting_user=ada, proposal=proposed(newer, adam))
+
+    assert in_use() == {str(newer)}
+
+
+def test_a_colleague_whom_one_invited_long_ago_confirms(adam, newer, monkeypatch):
+    second, _ = create_user(acting_user=adam, email="eve@test.local", role="administrator")
+    monkeypatch.setattr(proposals, "TOUCHED_LATELY", timedelta(0))
+
+    confirm_change(acting_user=second, proposal=proposed(newer, adam))
+
+    assert in_use() == {str(newer)}
 
 
 @pytest.mark.parametrize("who", ["rachel", "ivan", "petra"])

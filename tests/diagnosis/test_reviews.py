@@ -192,6 +192,43 @@ def test_a_version_that_was_overtaken_while_it_was_made_is_superseded(analysis, 
     assert (early.status, late.status) == (Report.Status.SUPERSEDED, Report.Status.FINAL)
 
 
+def test_a_report_is_not_released_over_a_newer_conclusion(analysis, rachel, robert):
+    report = concluded(analysis, by=rachel)
+    actions.conclude(acting_user=robert, analysis=analysis, **{**READING, "label": "malignant", "birads": "5"})
+
+    with pytest.raises(actions.WrongState, match="newer conclusion"):
+        actions.release_report(acting_user=rachel, report=report, letter="All is well.")
+
+    report.refresh_from_db()
+    assert report.released_at is None
+
+
+def test_a_new_conclusion_closes_the_released_report_before_its_own_is_made(analysis, anna, petra, rachel, robert):
+    link_patient_login(acting_user=None, patient=anna, user=petra)
+    give_consent(acting_user=petra, purpose="portal")
+    report = released(analysis, by=rachel)
+    assert list(Report.objects.visible_to(petra)) == [report]
+
+    actions.conclude(acting_user=robert, analysis=analysis, **{**READING, "label": "malignant", "birads": "5"})
+
+    assert not Report.objects.visible_to(petra).exists()
+    assert list(Report.objects.taken_back_from(petra)) == [report]
+
+
+def test_taking_back_an_older_version_does_not_pretend_that_the_newer_one_is_gone(analysis, rachel):
+    with_report(analysis)
+    older = released(analysis, by=rachel)
+    actions.reissue_report(acting_user=rachel, analysis=analysis)
+    newer = with_report(analysis)
+    assert newer.is_released
+
+    with pytest.raises(actions.WrongState, match="newer version"):
+        actions.withdraw_report(acting_user=rachel, report=older, reason="The letter is for somebody else.")
+
+    actions.withdraw_report(acting_user=rachel, report=newer, reason="The letter is for somebody else.")
+    assert not Report.objects.filter(status=Report.Status.FINAL, withdrawn_at=None).exists()
+
+
 def test_an_administrator_may_take_back_but_not_release(client, analysis, adam, rachel):
     report = concluded(analysis, by=rachel)
     client.force_login(adam)

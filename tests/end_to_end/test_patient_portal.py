@@ -88,7 +88,7 @@ def test_from_the_sheet_to_the_letter_on_a_telephone(arrive, hospital: Site) -> 
     amara.expected = ("status of 422",)
     page = amara.page
     amara.go("/account/login/")
-    page.get_by_role("link", name="Make your access with its code").click()
+    page.get_by_role("link", name="Set up your access with its code").click()
     page.get_by_label("The code on your sheet").fill(code.lower().replace("-", " "))
     page.get_by_label("Your date of birth").fill("1990-09-06")
     page.get_by_role("button", name="Continue").click()
@@ -107,10 +107,10 @@ def test_from_the_sheet_to_the_letter_on_a_telephone(arrive, hospital: Site) -> 
     page.get_by_label("The same password again").fill(OWN_PASSWORD)
     page.get_by_role("button", name="Finish").click()
 
-    expect(page.locator("h1")).to_have_text("What you agree to")
+    expect(page.locator("h1")).to_have_text("Consent and data")
     is_fit(amara)
     amara.go("/")
-    expect(page.locator("h1")).to_have_text("What you agree to")
+    expect(page.locator("h1")).to_have_text("Consent and data")
     page.get_by_role("button", name="Yes, I agree").first.click()
     amara.go("/")
     expect(page.locator("h1")).to_have_text("Your reports")

@@ -165,3 +165,45 @@ def test_a_search_for_a_part_of_it_completes_nothing(world, what):
 
     repeated = {name for name, planted in PLANTED.items() if planted.casefold() in words.casefold()}
     assert [set(leaks(answer)) - repeated for answer in answers] == [set(), set()]
+
+
+PROBES = (
+    "teams__studies__patient__family_name__startswith",
+    "teams__studies__images__analysis__label",
+    "teams__members__password__startswith",
+    "role__regex",
+)
+"""Questions that are no filter of the list of users: how many rows answer them tells what a record says."""
+
+
+@pytest.mark.parametrize("question", PROBES)
+def test_no_filter_of_the_admin_site_asks_about_other_columns(client, world, question):
+    client.force_login(world.people[IT])
+
+    answer = client.get(reverse("admin:accounts_user_changelist"), {question: PLANTED["family name"][:1]})
+
+    assert answer.status_code == 400
+
+
+def test_the_filters_of_the_admin_site_that_are_offered_still_work(client, world):
+    client.force_login(world.people[IT])
+
+    users = reverse("admin:accounts_user_changelist")
+    for query in ("role__exact=it_staff", "is_active__exact=1", "teams__id__exact=1", "teams__isnull=True"):
+        assert client.get(f"{users}?{query}").status_code == 200, query
+    mails = reverse("admin:accounts_outgoingmail_changelist")
+    for query in ("state__exact=failed", "kind=account", "error_code=smtp", "error_code__isnull=True"):
+        assert client.get(f"{mails}?{query}").status_code == 200, query
+    notices = reverse("admin:accounts_notification_changelist")
+    assert client.get(f"{notices}?read_at__isempty=1").status_code == 200
+
+
+@pytest.mark.parametrize("of", [("diagnosis", "report", "analysis"), ("diagnosis", "shadowreading", "analysis")])
+def test_nothing_is_completed_while_it_is_typed(client, world, of):
+    client.force_login(world.people[IT])
+    asked = dict(zip(("app_label", "model_name", "field_name"), of, strict=True))
+
+    answer = client.get(reverse("admin:autocomplete"), asked)
+
+    assert answer.status_code == 404
+    assert "malignant" not in body_of(answer)

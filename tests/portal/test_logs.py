@@ -15,6 +15,21 @@ def test_what_somebody_searched_for_is_cut_off_the_line_of_a_request():
     assert event["request"] == "GET /history/"
 
 
+def test_the_key_of_a_link_that_sets_a_password_is_cut_out_of_the_line_of_a_request():
+    line = "GET /account/password/reset/key/5-d2x7-9f3a1c/"
+
+    event = without_query(None, "info", {"event": "request_started", "request": line})
+
+    assert event["request"] == "GET /account/password/reset/key/.../"
+
+
+def test_a_link_that_sets_a_password_leaves_no_key_in_the_log(client, db, caplog):
+    client.get("/account/password/reset/key/5-d2x7-9f3a1c/")
+
+    assert "/account/password/reset/key/" in caplog.text
+    assert "9f3a1c" not in caplog.text
+
+
 def test_the_probes_of_monitors_are_not_logged():
     with pytest.raises(structlog.DropEvent):
         without_query(None, "info", {"event": "request_finished", "request": "GET /healthz"})

@@ -35,12 +35,20 @@ host = "senolens.hospital.example"
 page = client.get("/account/login/", secure=True, HTTP_HOST=host)
 plain = client.get("/account/login/", HTTP_HOST=host)
 foreign = client.get("/account/login/", secure=True, HTTP_HOST="evil.example")
+program, over_tls = (client.get("/api/v1/patients/", secure=secure, HTTP_HOST=host) for secure in (False, True))
 print(json.dumps({
     "page": dict(page.headers), "status": page.status_code, "plain": [plain.status_code, plain.headers.get("Location")],
     "foreign": foreign.status_code,
+    "program": [program.status_code, program.json()["code"], program.headers["X-Content-Type-Options"]],
+    "over_tls": over_tls.status_code,
     "cookies": {name: {key: morsel[key] for key in ("secure", "httponly", "path", "domain", "samesite")}
                 for name, morsel in page.cookies.items()},
     "session": settings.SESSION_COOKIE_NAME,
+    "session_cookie": {
+        "secure": settings.SESSION_COOKIE_SECURE, "httponly": settings.SESSION_COOKIE_HTTPONLY,
+        "path": settings.SESSION_COOKIE_PATH, "domain": settings.SESSION_COOKIE_DOMAIN or "",
+        "samesite": settings.SESSION_COOKIE_SAMESITE,
+    },
     "celery": [settings.CELERY_ACCEPT_CONTENT, settings.CELERY_TASK_SERIALIZER],
 }))
 """
@@ -49,6 +57,7 @@ print(json.dumps({
 def _carries_them(response) -> None:
     for name, value in ON_EVERY_ANSWER.items():
         assert response.headers.get(name) == value, (name, response.headers.get(name))
+    assert not [name for name in response.headers if name.lower().startswith("access-control-")]
     policy = response.headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     for directive in ("default-src 'self'", "frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'"):
@@ -155,10 +164,15 @@ def test_a_real_site_speaks_tls_only_and_says_so_for_a_year(real_site):
     assert real_site["plain"] == [301, "https://senolens.hospital.example/account/login/"]
 
 
+def test_a_program_without_tls_is_refused_and_not_led_on(real_site):
+    assert real_site["program"] == [403, "tls_required", "nosniff"]
+    assert real_site["over_tls"] == 401
+
+
 def test_its_cookies_are_bound_to_the_host(real_site):
     assert real_site["session"] == "__Host-sessionid"
     assert set(real_site["cookies"]) == {"__Host-csrftoken"}
-    for cookie in real_site["cookies"].values():
+    for cookie in (*real_site["cookies"].values(), real_site["session_cookie"]):
         assert cookie == {"secure": True, "httponly": True, "path": "/", "domain": "", "samesite": "Lax"}
 
 

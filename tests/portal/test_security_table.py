@@ -45,6 +45,30 @@ def test_every_requirement_has_one_row_or_a_reason():
     assert set(listed) | set(beside) == _requirements()
 
 
+THREATS = [
+    [cell.strip() for cell in line.strip().strip("|").split("|")]
+    for line in (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith(("| ---", "| who |"))
+]
+"""Rows of SECURITY.md: who, what for, what stands in the way, where it is tried."""
+
+
+def test_the_model_of_threats_has_rows():
+    assert len(THREATS) > 10
+
+
+@pytest.mark.parametrize("row", THREATS, ids=[row[0] for row in THREATS])
+def test_a_threat_names_tests_that_exist(row):
+    assert len(row) == 4
+    tried = re.findall(r"`([^`]+)`", row[3])
+
+    assert tried
+    assert row[3] == ", ".join(f"`{name}`" for name in tried)
+    for name in tried:
+        assert re.fullmatch(r"tests/\w+/test_\w+\.py", name)
+        assert (ROOT / name).is_file(), f"{row[0]} names {name}"
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
 def test_a_row_names_evidence_that_exists(row):
     requirement, _, state, how, evidence = row

@@ -60,7 +60,8 @@ class Command(BaseCommand):
             self.stderr.write(f"{error} {error.remedy} The site starts; analyses fail until this is repaired.")
         self.is_demonstration = settings.DEMO and User.objects.filter(email=demonstration.PEOPLE[0].email).exists()
         connections.close_all()
-        self.address = ("127.0.0.1" if host in ("0.0.0.0", "") else "::1" if host == "::" else host, port)
+        everywhere = host in ("0.0.0.0", "")  # nosec B104: compared, not bound
+        self.address = ("127.0.0.1" if everywhere else "::1" if host == "::" else host, port)
         self.announced = False
         self.started = monotonic()
         make = MakeParent()
