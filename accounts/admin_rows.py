@@ -239,7 +239,7 @@ class JobAdmin(ShownAdmin):
         if done:
             self.message_user(request, f"{done} {'row is' if done == 1 else 'rows are'} {words}.", messages.SUCCESS)
         for number, sentence in refused.items():
-            self.message_user(request, f"{number}: {sentence}", messages.WARNING)
+            self.message_user(request, f"Row {number}: {sentence}", messages.WARNING)
 
 
 class RuleBroken(Exception):

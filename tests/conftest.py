@@ -125,6 +125,10 @@ def _empty_cache(request):
     """Counted refusals of one test are not another's. They lie in the database, which most tests roll back."""
     from django.core.cache import cache
 
+    from accounts.ledger import denials
+
+    denials.kinds.clear()
+    denials.people.clear()
     if {"transactional_db", "live_server"} & set(request.fixturenames):
         request.getfixturevalue("transactional_db")
         cache.clear()

@@ -88,7 +88,7 @@ def test_it_cancels_what_waits_and_is_told_what_has_ended(client, ivan, study, r
     waiting.refresh_from_db()
     assert waiting.state == "cancelled"
     assert "1 row is cancelled." in page
-    assert f"{str(failed.pk)[:8]}: The analysis has already finished" in page
+    assert f"Row {str(failed.pk)[:8]}: The analysis has already finished" in page
     assert AuditEvent.objects.filter(action="analysis.cancelled").count() == 1
 
 
