@@ -87,7 +87,8 @@ def note_session(*, request: HttpRequest, user: User) -> None:
     """Keep when and from where a session was last used, for its owner's list. Nothing for the ledger."""
     key = request.session.session_key
     seen = UserSession.objects.filter(session_key=key, user=user).update(
-        last_seen_at=timezone.now(), ip=request.META.get("REMOTE_ADDR") or "0.0.0.0"  # nosec B104: no address known
+        last_seen_at=timezone.now(),
+        ip=request.META.get("REMOTE_ADDR") or "0.0.0.0",  # nosec B104: no address known
     )
     if not seen:
         UserSession.objects.create_from_request(request)
