@@ -61,7 +61,8 @@
   document.addEventListener("visibilitychange", lookIfSeen);
 
   bell.addEventListener("show.bs.dropdown", () => {
-    window.htmx.ajax("GET", bell.dataset.bellPanel, { target: panel, swap: "innerHTML" });
+    // Settled at once: a key pressed within the usual 20 ms would find a form that htmx does not know yet.
+    window.htmx.ajax("GET", bell.dataset.bellPanel, { target: panel, swap: "innerHTML settle:0ms" });
   });
 
   // The panel brings the number with it. "Mark all as read" takes its own button away; the keyboard goes to the bell.
