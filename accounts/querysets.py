@@ -58,15 +58,28 @@ class PatientQuerySet(models.QuerySet[Any]):
         return rows if scope.everything else rows.filter(self._open(scope))
 
     def outside_teams_of(self, user: Any) -> Self:
-        """Patients whose record only emergency access opens to ``user``."""
+        """Patients of whose record ``user`` sees nothing: only emergency access opens it."""
         if not may(user, "emergency_access", "create"):
             return self.none()
         scope = scope_of(user)
         return self.none() if scope.everything else self.filter(~Q(merged_into__isnull=False), ~self._open(scope))
 
-    def _open(self, scope: Scope) -> Q:
+    def with_studies_outside_teams_of(self, user: Any) -> Self:
+        """Patients with a study that only emergency access opens to ``user``, whether or not they see another one."""
+        if not may(user, "emergency_access", "create"):
+            return self.none()
+        scope = scope_of(user)
+        if scope.everything:
+            return self.none()
+        closed = self._studies().exclude(scope.condition(team="team", patient="patient"))
+        return self.filter(~Q(merged_into__isnull=False), Exists(closed))
+
+    def _studies(self) -> models.QuerySet[Any]:
         studies = self.model._meta.get_field("studies").related_model._default_manager.order_by()
-        of_patient = studies.filter(patient_id=OuterRef("pk"))
+        return studies.filter(patient_id=OuterRef("pk"))
+
+    def _open(self, scope: Scope) -> Q:
+        of_patient = self._studies()
         seen = of_patient.filter(scope.condition(team="team", patient="patient"))
         condition = Q(~Exists(of_patient)) | Q(Exists(seen))
         return condition | Q(pk__in=sorted(scope.emergencies)) if scope.emergencies else condition

@@ -6,7 +6,7 @@ import uuid
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -25,10 +25,13 @@ SHOWN_STEPS = 100
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs("emergency_access", "create")
 def emergency_open(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
-    """Ask why, then open the record. The page names nobody: the person does not see the record yet."""
-    if Patient.objects.visible_to(request.user).filter(pk=pk).exists():
+    """Ask why, then open the whole record. Who sees nothing of it yet is told no name either."""
+    seen = Patient.objects.visible_to(request.user).filter(pk=pk).first()
+    patient = Patient.objects.with_studies_outside_teams_of(request.user).filter(pk=pk).first()
+    if patient is None and seen is not None:
         return redirect("patient-detail", pk=pk)
-    patient = get_object_or_404(Patient.objects.outside_teams_of(request.user), pk=pk)
+    if patient is None:
+        raise Http404
     form = EmergencyForm(request.POST or None)
     status = 200
     if request.method == "POST":
@@ -43,8 +46,8 @@ def emergency_open(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
                 status = 429
             else:
                 return redirect("patient-detail", pk=pk)
-    # Not as "patient": the page knows nothing of whose record it is.
-    context = {"form": form, "record": patient.pk, "minutes": form.minutes()}
+    # ``seen`` alone says whose record it is, and only to who sees a part of it already.
+    context = {"form": form, "record": patient.pk, "seen": seen, "minutes": form.minutes()}
     return render(request, "accounts/emergency_open.html", context, status=status)
 
 
@@ -53,10 +56,14 @@ def emergency_open(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 def emergency_end(request: SignedInRequest, pk: int) -> HttpResponse:
     access = get_object_or_404(EmergencyAccess.objects.visible_to(request.user).select_related("patient"), pk=pk)
     if actions.end_emergency_access(acting_user=request.user, access=access):
-        messages.success(request, "Emergency access has ended. The record is closed again.")
+        messages.success(request, "Emergency access has ended. What belongs to other teams is closed again.")
     else:
-        messages.info(request, "It was over already; the record is closed.")
-    return redirect("emergency-list" if may(request.user, "emergency_access", "view") else "patient-list")
+        messages.info(request, "It was over already; what belongs to other teams is closed.")
+    if may(request.user, "emergency_access", "view"):
+        return redirect("emergency-list")
+    if Patient.objects.visible_to(request.user).filter(pk=access.patient_id).exists():
+        return redirect("patient-detail", pk=access.patient_id)
+    return redirect("patient-list")
 
 
 @require_safe

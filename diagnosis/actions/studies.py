@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,7 +11,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import Patient, Team, User
 from accounts.permissions import require
-from accounts.scope import scope_of
+from accounts.scope import Scope, scope_of
 from diagnosis.models import Analysis, Study
 
 STUDY_FIELDS = ("modality", "laterality", "clinical_history", "accession_number")
@@ -47,7 +48,8 @@ def create_study(*, acting_user: User | None, patient: Patient, team: Team | Non
 
 
 def _team_of_new_study(user: User, *, patient: Patient, team: Team | None) -> Team | None:
-    if patient.pk in scope_of(user).emergencies:
+    scope = scope_of(user)
+    if patient.pk in scope.emergencies and not _opened_by_teams(patient, scope):
         # A study of the reader's own team would keep the record open to them after the emergency.
         newest = Study.objects.filter(patient=patient, team__isnull=False).exclude(team__members=user)
         found = newest.select_related("team").order_by("-created_at").first()
@@ -61,6 +63,12 @@ def _team_of_new_study(user: User, *, patient: Patient, team: Team | None) -> Te
     if len(own) > 1:
         raise ValidationError({"team": "You are in several teams: choose the one whose study this is."})
     return own[0] if own else None
+
+
+def _opened_by_teams(patient: Patient, scope: Scope) -> bool:
+    """Whether the record stays open to the person when the emergency is over."""
+    lasting = replace(scope, emergencies=frozenset())
+    return Study.objects.filter(lasting.condition(team="team", patient="patient"), patient=patient).exists()
 
 
 @transaction.atomic

@@ -36,6 +36,7 @@ def detail(request: SignedInRequest, pk: Any) -> HttpResponse:
         {
             "patient": patient,
             "summaries": [summarise(study) for study in visible.prefetch_related(Prefetch("images", images))],
+            "outside_teams": Patient.objects.with_studies_outside_teams_of(request.user).filter(pk=patient.pk).exists(),
             "batch": BatchForm(modality=Modality.ULTRASOUND, new_study_of=patient, user=request.user),
             "max_bytes": settings.MAX_IMAGE_BYTES,
         },

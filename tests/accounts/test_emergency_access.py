@@ -308,6 +308,101 @@ def test_a_record_that_does_not_exist_is_not_found(client, bob, closed):
     assert client.get("/patients/00000000-0000-0000-0000-000000000007/emergency/").status_code == 404
 
 
+# A patient of whom one's teams open one study and not another
+
+OUTSIDE = "This patient has studies outside your teams"
+
+
+@pytest.fixture
+def screening(adam):
+    return actions.create_team(acting_user=adam, name="Screening")
+
+
+@pytest.fixture
+def partly(adam, bob, screening, closed, anna):
+    """Bob's own study of Anna, beside the closed one."""
+    actions.set_teams(acting_user=adam, user=bob, teams=[screening])
+    # Filed for Bob's team before the reading in the clinic was known to him.
+    return Study.objects.create(patient=anna, team=screening, created_by=bob, modality="US")
+
+
+def test_the_patients_page_says_that_there_is_more_and_nothing_of_it(client, bob, partly, closed, anna):
+    client.force_login(bob)
+
+    html = client.get(f"/patients/{anna.pk}/").content.decode()
+
+    assert OUTSIDE in html
+    assert f"/patients/{anna.pk}/emergency/" in html
+    assert f"/studies/{partly.pk}/" in html
+    for secret in (closed.image.study_id, "Breast clinic", closed.pk):
+        assert str(secret) not in html
+
+
+def test_the_question_why_is_asked_of_who_sees_a_part(client, bob, partly, closed, anna):
+    client.force_login(bob)
+
+    html = client.get(f"/patients/{anna.pk}/emergency/").content.decode()
+
+    assert "There are studies of Anna Żółć that belong to other teams" in html
+    assert "Breast clinic" not in html
+
+
+def test_a_reason_opens_the_closed_study_beside_ones_own(client, fetch, bob, partly, closed, anna):
+    client.force_login(bob)
+    assert statuses(fetch, client, closed) == {200, 404}
+
+    answer = client.post(f"/patients/{anna.pk}/emergency/", {"reason": REASON})
+
+    assert answer.url == f"/patients/{anna.pk}/"
+    assert statuses(fetch, client, closed) == {200}
+    html = client.get(f"/patients/{anna.pk}/").content.decode()
+    assert OUTSIDE not in html
+    assert "60 min left" in html
+    assert client.get(f"/patients/{anna.pk}/emergency/").url == f"/patients/{anna.pk}/"
+    assert EmergencyAccess.objects.count() == 1
+
+
+def test_when_it_ends_the_part_stays_and_the_rest_is_closed_again(client, fetch, bob, partly, closed, anna):
+    access = opened(bob, anna)
+    client.force_login(bob)
+
+    answer = client.post(f"/emergency-access/{access.pk}/end/")
+
+    assert answer.url == f"/patients/{anna.pk}/"
+    assert client.get(f"/studies/{closed.image.study_id}/").status_code == 404
+    assert client.get(f"/studies/{partly.pk}/").status_code == 200
+    assert OUTSIDE in client.get(f"/patients/{anna.pk}/").content.decode()
+
+
+def test_a_study_begun_meanwhile_is_the_readers_where_their_team_has_the_patient_too(
+    client, bob, partly, closed, anna, screening
+):
+    opened(bob, anna)
+    client.force_login(bob)
+
+    client.post(f"/patients/{anna.pk}/studies/new/", {"modality": "MG"})
+
+    assert Study.objects.get(modality="MG").team == screening
+
+
+def test_without_a_reason_the_closed_study_stays_closed(client, fetch, bob, partly, closed, anna):
+    client.force_login(bob)
+
+    assert client.post(f"/patients/{anna.pk}/emergency/", {"reason": "urgent"}).status_code == 422
+    assert client.get(f"/studies/{closed.image.study_id}/").status_code == 404
+    assert not EmergencyAccess.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["rachel", "adam"])
+def test_who_sees_all_of_the_patient_reads_nothing_of_it(client, adam, screening, partly, who, anna, request):
+    user = request.getfixturevalue(who)
+    if who == "rachel":
+        actions.set_teams(acting_user=adam, user=user, teams=[*user.teams.all(), screening])
+    client.force_login(user)
+
+    assert OUTSIDE not in client.get(f"/patients/{anna.pk}/").content.decode()
+
+
 # What administrators do about it
 
 
