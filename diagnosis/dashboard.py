@@ -108,19 +108,23 @@ class Waiting:
 
     Attributes:
         queued, running: analyses now.
-        reports: reports that wait or are being made now.
+        reports: analyses of which a report waits or is being made now.
+        reports_failed: analyses of the span of which a report could not be made.
         oldest: how long the oldest waiting analysis has waited; ``None`` where none waits.
         n: analyses that the next two figures are about.
         median, longest: waiting time of these; ``None`` without any.
+        longest_at: address of the analysis that waited longest; empty without any.
     """
 
     queued: int
     running: int
     reports: int
+    reports_failed: int
     oldest: timedelta | None
     n: int
     median: timedelta | None
     longest: timedelta | None
+    longest_at: str
 
 
 def people() -> list[Bar]:
@@ -219,17 +223,26 @@ def waiting(user: User, span: Span) -> Waiting:
     queued = analyses.filter(state=State.QUEUED).order_by("queued_at")
     oldest = queued.values_list("queued_at", flat=True).first()
     started = analyses.filter(queued_at__gte=span.since, started_at__isnull=False).order_by("-queued_at")
-    latest = started.values_list("queued_at", "started_at")[:LATEST_STARTED]
-    times = [begin - asked for asked, begin in latest if begin is not None]
+    latest = started.values_list("queued_at", "started_at", "pk")[:LATEST_STARTED]
+    waits = [(begin - asked, pk) for asked, begin, pk in latest if begin is not None]
+    times = [wait for wait, _ in waits]
+    longest, slowest = max(waits, default=(None, None), key=lambda one: one[0])
     return Waiting(
         queued=queued.count(),
         running=analyses.filter(state=State.RUNNING).count(),
-        reports=Report.objects.visible_to(user).filter(state__in=UNFINISHED).count(),
+        reports=_with_report(analyses, *UNFINISHED),
+        reports_failed=_with_report(analyses.filter(queued_at__gte=span.since), State.FAILED),
         oldest=timezone.now() - oldest if oldest else None,
         n=len(times),
         median=_median(times),
-        longest=max(times, default=None),
+        longest=longest,
+        longest_at=reverse("analysis-detail", args=[slowest]) if slowest else "",
     )
+
+
+def _with_report(analyses: QuerySet[Analysis], *states: State) -> int:
+    reports = Report.objects.filter(state__in=states).order_by()
+    return analyses.filter(pk__in=reports.values("analysis_id")).count()
 
 
 def _median(times: Sequence[timedelta]) -> timedelta | None:

@@ -17,7 +17,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from diagnosis.models import Analysis, Modality, Report, Study
 from diagnosis.models.analysis import Label
 from diagnosis.wording import CHECK_WORDS, NO_MODEL, NO_MODEL_WORDS
-from portal.jobs import State
+from portal.jobs import UNFINISHED, State
 
 EARLIEST, LATEST = 1970, 2200
 LONGEST_SEARCH = 200
@@ -107,6 +107,8 @@ class StudyFilter(django_filters.FilterSet):
         return studies.filter(pk__in=Analysis.objects.filter(label=value).values("image__study_id"))
 
 
+REPORTS = {"making": UNFINISHED, "failed": (State.FAILED,)}
+REPORT_WORDS = [("making", "being made"), ("failed", "could not be made")]
 REASONS = [*CHECK_WORDS.items(), (NO_MODEL, NO_MODEL_WORDS)]
 
 
@@ -114,7 +116,8 @@ class AnalysisFilter(django_filters.FilterSet):
     """``q, modality, label, state, from, to, patient`` on analyses, by the day they were asked for.
 
     ``reason`` (a check that refused, or ``no_model``), ``released`` (a report of it was released on this day or later
-    and not withdrawn) and ``scanner`` are what the dashboard's numbers lead to; the page says them in words.
+    and not withdrawn), ``report`` (``making`` or ``failed``: one is in work, or was given up) and ``scanner``
+    are what the dashboard's numbers lead to; the page says them in words.
     """
 
     q = SearchFilter()
@@ -124,6 +127,7 @@ class AnalysisFilter(django_filters.FilterSet):
     patient = django_filters.UUIDFilter(field_name="patient_id", label="Patient")
     reason = django_filters.ChoiceFilter(choices=REASONS, method="by_reason", label="Refused for")
     released = MomentFilter(method="by_release", label="Report released since")
+    report = django_filters.ChoiceFilter(choices=REPORT_WORDS, method="by_report", label="Report")
     scanner = django_filters.CharFilter(field_name="image__device", max_length=200, label="Scanner")
 
     class Meta:
@@ -149,3 +153,7 @@ class AnalysisFilter(django_filters.FilterSet):
     def by_release(self, analyses: QuerySet[Analysis], name: str, value: datetime) -> QuerySet[Analysis]:
         released = Report.objects.filter(released_at__gte=value, withdrawn_at=None).order_by()
         return analyses.filter(pk__in=released.values("analysis_id"))
+
+    def by_report(self, analyses: QuerySet[Analysis], name: str, value: str) -> QuerySet[Analysis]:
+        reports = Report.objects.filter(state__in=REPORTS[value]).order_by()
+        return analyses.filter(pk__in=reports.values("analysis_id"))

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
+from accounts.reconfirm import reconfirmed_on
 from accounts.spreadsheets import BYTE_ORDER_MARK, Line, defused
 from accounts.views.listing import WORDS, searched_for, words_out_of_address
 from diagnosis import actions, history_columns
@@ -66,7 +67,7 @@ def _shares(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return parts
 
 
-ONLY = ("reason", "released", "scanner")
+ONLY = ("reason", "released", "report", "scanner")
 """Filters that have no field of their own: what a number of the dashboard leads to."""
 
 
@@ -157,6 +158,7 @@ def _lines(analyses: Iterable[Analysis]) -> Iterator[str]:
 @words_out_of_address
 @needs("analysis", "export")
 @require_safe
+@reconfirmed_on("history")
 def export(request: SignedInRequest) -> StreamingHttpResponse:
     """The same rows as the page, all of them, newest first, as CSV (docs/api.md)."""
     filters = _filtered(request)

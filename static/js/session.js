@@ -69,11 +69,18 @@
     return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   }
 
+  function show(left) {
+    for (const shown of dialog.querySelectorAll("[data-session-clock]")) {
+      shown.textContent = clock(Math.max(left, 0));
+    }
+  }
+
   function warn() {
     for (const part of dialog.querySelectorAll("[data-session-by]")) {
       part.hidden = part.dataset.sessionBy !== by;
     }
     dialog.querySelector("[data-session-stay]").hidden = by !== "idle";
+    show((endsAt - Date.now()) / 1000);
     dialog.showModal();
   }
 
@@ -114,9 +121,7 @@
       return;
     }
     if (dialog.open) {
-      for (const shown of dialog.querySelectorAll("[data-session-clock]")) {
-        shown.textContent = clock(left);
-      }
+      show(left);
       if (Math.ceil(left) === 30) {
         dialog.querySelector("[data-session-said]").textContent = "30 seconds left.";
       }

@@ -17,6 +17,7 @@ from diagnosis.models import Analysis, Image, Report
 from diagnosis.templatetags.governance import bytes_words
 from portal import jobs
 from portal.bench.history_data import fill
+from portal.jobs import State
 from tests.fixture_models import registered
 from tests.fixture_results import MODEL, SHARP, failed, filed, rejected, released, succeeded, with_report
 
@@ -221,6 +222,33 @@ def test_the_waiting_time_is_from_asking_to_the_start(adam, study, rachel):
     assert (found.median, found.longest, found.n) == (timedelta(seconds=2), timedelta(seconds=60), 3)
 
 
+def test_the_longest_wait_leads_to_the_image_that_waited(client, adam, study, rachel):
+    quick, slow = (succeeded(study=study, by=rachel, seed=seed) for seed in (1, 2))
+    for analysis, seconds in ((quick, 1), (slow, 90)):
+        Analysis.objects.filter(pk=analysis.pk).update(
+            started_at=Analysis.objects.get(pk=analysis.pk).queued_at + timedelta(seconds=seconds)
+        )
+    html = page(client, adam)
+    assert re.search(rf'<dt>Longest wait</dt>\s*<dd class="number"><a href="/analyses/{slow.pk}/">', html)
+
+
+def reports_line(html: str, name: str) -> tuple[str, str]:
+    found = re.search(rf'<dt>{name}</dt>\s*<dd class="number"><a href="([^"]*)">([^<]*)</a>', html)
+    assert found, name
+    return found[2], found[1]
+
+
+def test_reports_in_work_and_given_up_lead_to_lists_of_as_many(client, adam, study, rachel):
+    for seed, state in enumerate((State.QUEUED, State.RUNNING, State.FAILED, State.SUCCEEDED)):
+        succeeded(study=study, by=rachel, seed=seed).reports.update(state=state)
+    html = page(client, adam)
+    number, address = reports_line(html, "Reports in work")
+    assert listed(client, address) == int(number) == 2
+    number, address = reports_line(html, "Reports that could not be made")
+    assert listed(client, address) == int(number) == 1
+    assert "Report: <strong>could not be made</strong>" in client.get(address).content.decode()
+
+
 def test_an_image_that_failed_two_checks_counts_for_both(adam, study, rachel):
     analysis = rejected(study=study, by=rachel)
     blur = analysis.quality[0]
@@ -253,7 +281,9 @@ def test_the_list_says_the_reason_and_can_take_it_away(client, adam, study, rach
     assert '<input type="hidden" name="reason" value="blur" />' in html
 
 
-@pytest.mark.parametrize("query", ["reason=nothing", "reason=%22%5D", "released=yesterday", "released=0000-00-00"])
+@pytest.mark.parametrize(
+    "query", ["reason=nothing", "reason=%22%5D", "released=yesterday", "released=0000-00-00", "report=made"]
+)
 def test_a_filter_that_makes_no_sense_is_left_out_and_said(client, adam, study, rachel, query):
     succeeded(study=study, by=rachel)
     client.force_login(adam)
@@ -276,7 +306,7 @@ def test_storage_is_the_sum_of_what_the_rows_say(client, adam, study, rachel):
     filed(study=study, by=rachel, seed=2)
     Image.objects.update(byte_size=3 * 1024 * 1024)
     html = page(client, adam)
-    assert '<dd class="number">6.0 MB</dd>' in html
+    assert '<dd class="number"><a href="/studies/">6.0 MB</a></dd>' in html
     assert re.search(r'<dt>Free on the disk</dt>\s*<dd class="number">[\d.]+ [MGT]B', html)
 
 
