@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal.ratelimit import RateLimitUsage
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.sites.shortcuts import get_current_site
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -20,6 +22,7 @@ from accounts.reconfirm import is_recent, ways_in_words
 
 
 class ClosedSignupAdapter(DefaultAccountAdapter):
+    _login_failed_rl_usage: RateLimitUsage | None
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "account_inactive": "This account is switched off. Ask your administrator.",
@@ -79,20 +82,24 @@ class ClosedSignupAdapter(DefaultAccountAdapter):
         unknown ones together there is a wide limit for one account besides: many addresses help nobody."""
         email = canonical(str(credentials.get("email", "")))
         if devices.known_as(request, email) is None:
-            if not rate_limits.has_room(request, action="login_failed_elsewhere", key=email):
+            # Counted before the password is looked at: of many guesses at once no more are looked at than are allowed.
+            elsewhere = rate_limits.taken(request, action="login_failed_elsewhere", key=email)
+            if elsewhere is None:
                 raise self.validation_error("too_many_login_attempts")
-            super().pre_authenticate(request, **credentials)
+            try:
+                super().pre_authenticate(request, **credentials)
+            except ValidationError:
+                elsewhere.rollback()
+                raise
+            # What a sign-in that succeeds takes back.
+            if self._login_failed_rl_usage is not None:
+                self._login_failed_rl_usage.usage.extend(elsewhere.usage)
             return
         key = self._get_login_attempts_cache_key(request, **credentials)
         # The name is allauth's: a sign-in that succeeds takes its count back.
         self._login_failed_rl_usage = rate_limits.taken(request, action="login_failed_known_browser", key=key)
         if self._login_failed_rl_usage is None:
             raise self.validation_error("too_many_login_attempts")
-
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        email = canonical(str(credentials.get("email", "")))
-        if devices.known_as(request, email) is None:
-            rate_limits.allow(request, action="login_failed_elsewhere", key=email)
 
     # Who it is, asked again
 

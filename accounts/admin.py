@@ -20,14 +20,22 @@ from accounts.admin_rows import (
     RuleBroken,
     ShownAdmin,
     TableAdmin,
+    in_words,
     masked,
     masked_text,
     moment,
 )
+from accounts.ledger.wording import PHRASES, fallback
 from accounts.models import AuditEvent, Notification, OutgoingMail, Team, User
 from accounts.permissions import may, may_grant
 from accounts.reconfirm import reconfirmed
 from accounts.roles import Role
+
+
+@admin.display(description="kind", ordering="kind")
+def kind_words(_admin: Any, row: Any) -> str:
+    """The kind of a notification or an e-mail, as the page of preferences names it."""
+    return in_words(row.kind)
 
 
 class ChangedByActionAdmin(TableAdmin):
@@ -142,10 +150,11 @@ class OutgoingMailAdmin(JobAdmin):
     target = "mail"
     about = "What waits, what was sent, what the mail server refused; not what is written."
     columns = (*JobAdmin.columns, "kind", "recipient", "created_at", "sent_at", "user__role")
-    list_display = ("short_id", "kind", "to", "state_words", "attempts", "created", "sent", "error_code")
-    list_filter = ("state", "kind", ("error_code", FilledValuesFilter))
+    list_display = ("short_id", "kind_words", "to", "state_words", "attempts", "created", "sent", "error")
+    list_filter = ("state", ("kind", FilledValuesFilter), ("error_code", FilledValuesFilter))
     ordering = ("-created_at",)
-    fields = ("id", "kind", "to", "state_words", "attempts", "created", "sent", "error_code", "detail")
+    fields = ("id", "kind_words", "to", "state_words", "attempts", "created", "sent", "error_code", "detail")
+    kind_words = kind_words
     created = moment("created_at", "created")
     sent = moment("sent_at", "sent")
     list_select_related = ("user",)
@@ -187,13 +196,14 @@ class NotificationAdmin(ShownAdmin):
     target = "job"
     about = "How many of which kind, for which role, and whether they were read."
     columns = ("id", "kind", "created_at", "read_at", "user__role")
-    list_display = ("kind", "role", "created", "read")
+    list_display = ("kind_words", "role", "created", "read")
     list_display_links = None
-    list_filter = ("kind", ("read_at", admin.EmptyFieldListFilter))
+    list_filter = (("kind", FilledValuesFilter), ("read_at", admin.EmptyFieldListFilter))
     list_select_related = ("user",)
     show_facets = ShowFacets.ALWAYS
     ordering = ("-created_at",)
-    fields: ClassVar[Any] = ("kind", "role", "created", "read")
+    fields: ClassVar[Any] = ("kind_words", "role", "created", "read")
+    kind_words = kind_words
     created = moment("created_at", "created")
     read = moment("read_at", "read")
 
@@ -213,9 +223,9 @@ class LedgerMetadataAdmin(ShownAdmin):
     title = "Ledger, metadata"
     about = "That something happened: time, role, action, channel. Not whose record it was."
     columns = ("id", "at", "actor_role", "action", "channel", "object_type")
-    list_display = ("when", "role", "action", "channel", "object_type")
+    list_display = ("when", "role", "done", "channel", "object_words")
     list_display_links = None
-    list_filter = ("actor_role", "channel", ("object_type", FilledValuesFilter))
+    list_filter = (("actor_role", FilledValuesFilter), "channel", ("object_type", FilledValuesFilter))
     ordering = ("-at",)
     fields: ClassVar[Any] = ("at", "actor_role", "action", "channel", "object_type")
     change_list_template = "admin/ledger_metadata.html"
@@ -224,6 +234,14 @@ class LedgerMetadataAdmin(ShownAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The list; a row has no page of its own."""
         return obj is None and super().has_view_permission(request)
+
+    @admin.display(description="done", ordering="action")
+    def done(self, row: AuditEvent) -> str:
+        return str(capfirst(PHRASES.get(row.action) or fallback(row.action)))
+
+    @admin.display(description="to what", ordering="object_type")
+    def object_words(self, row: AuditEvent) -> str:
+        return in_words(row.object_type) if row.object_type else "-"
 
     @admin.display(description="role", ordering="actor_role")
     def role(self, row: AuditEvent) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,6 +19,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
+from accounts.ledger.wording import OBJECTS, ROLES
+from accounts.notifications import KINDS
 from accounts.permissions import may
 from portal.jobs import State
 
@@ -148,11 +151,25 @@ class ShownAdmin(TableAdmin):
 
 
 class FilledValuesFilter(admin.AllValuesFieldListFilter):
-    """The values that there are, without the empty one, which would be a link without words."""
+    """The values that there are, in words, without the empty one, which would be a link without words."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lookup_choices = self.lookup_choices.exclude(**{self.field_path: ""})
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        every, *values = super().choices(changelist)
+        yield every
+        for one in values:
+            # A code, and where counts are shown " (12)" behind it.
+            code, space, count = str(one["display"]).partition(" ")
+            yield {**one, "display": f"{in_words(code)}{space}{count}"}
+
+
+def in_words(code: str) -> str:
+    """A code of a row as words: the name of a kind of notification, of a role, or what the code itself says."""
+    kind = KINDS.get(code)
+    return kind.label if kind else str(ROLES.get(code) or capfirst(OBJECTS.get(code) or code.replace("_", " ")))
 
 
 class JobAdmin(ShownAdmin):
@@ -163,7 +180,7 @@ class JobAdmin(ShownAdmin):
         *("id", "state", "stage", "attempts", "queued_at", "started_at", "finished_at", "lease_until"),
         *("error_code", "error_detail"),
     )
-    list_display: Any = ("short_id", "state_words", "attempts", "queued", "finished", "error_code")
+    list_display: Any = ("short_id", "state_words", "attempts", "queued", "finished", "error")
     list_display_links = ("short_id",)
     list_filter: ClassVar[Any] = ("state", ("error_code", FilledValuesFilter))
     ordering = ("-queued_at",)
@@ -173,6 +190,11 @@ class JobAdmin(ShownAdmin):
         *("id", "state_words", "stage", "attempts", "queued", "started", "finished", "lease"),
         *("error_code", "detail"),
     )
+
+    @admin.display(description="error", ordering="error_code")
+    def error(self, row: Any) -> str:
+        return in_words(row.error_code) if row.error_code else "-"
+
     queued = moment("queued_at", "queued")
     started = moment("started_at", "started")
     finished = moment("finished_at", "finished")

@@ -2,7 +2,9 @@
 
 The rows are a chain (``accounts.ledger.chain``), so they are written one after the other: from a row until the end of
 its transaction everybody else who wants to write one waits. On PostgreSQL two transactions that each wait for what the
-other holds are told so by the database, and one of them fails; recording last keeps that from happening.
+other holds are told so by the database, and one of them fails. So there is one order: the rows of the house first
+(``diagnosis.actions.steps.hold_study_of`` says in which order), the ledger last. A verb that writes several rows of the
+ledger holds everything that others may hold before the first of them.
 """
 
 from __future__ import annotations
@@ -224,6 +226,9 @@ def _end_of_the_chain() -> tuple[int, str]:
     connection = connections[_database()]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            # What would wait for somebody else at the commit waits now: whoever holds the chain waits for nobody.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
         cursor.execute(NEWEST)
         return cursor.fetchone() or (0, chain.GENESIS)

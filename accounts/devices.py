@@ -53,7 +53,7 @@ def known_as(request: HttpRequest, email: str) -> str | None:
 def remember(response: HttpResponse, request: HttpRequest, email: str) -> None:
     """Note in the browser that this person signed in there."""
     people = _people(request)
-    number = people.pop(_person(email), None) or secrets.token_urlsafe(12)
+    number = people.pop(_person(email), None) or secrets.token_urlsafe(16)
     kept = dict([*people.items(), (_person(email), number)][-PEOPLE:])
     response.set_cookie(
         COOKIE,

@@ -34,12 +34,6 @@ def allow(request: HttpRequest, *, action: str, key: str = "") -> bool:
     return taken(request, action=action, key=key) is not None
 
 
-def has_room(request: HttpRequest, *, action: str, key: str = "") -> bool:
-    """Whether another try would be within the limits; counts nothing."""
-    usage = ratelimit.consume(request, key=key, limit_get=True, dry_run=True, **_limits(action))  # type: ignore[arg-type]
-    return usage is not None
-
-
 def forget(request: HttpRequest, *, action: str, key: str = "") -> None:
     """Start the count anew, after a success that proves who it is."""
     ratelimit.clear(request, key=key, **_limits(action))  # type: ignore[arg-type]

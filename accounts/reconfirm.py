@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 
 View = Callable[..., HttpResponseBase]
 
@@ -63,6 +64,37 @@ def reconfirmed(view: View) -> View:
 
     guarded.asks_again = True  # type: ignore[attr-defined]
     return guarded
+
+
+def reconfirmed_on(page: str) -> Callable[[View], View]:
+    """Guard a download like :func:`reconfirmed`, and lead back to the page that it is on, with its filters.
+
+    A file would else arrive on the page of the question, and the person would be left standing there. The link to it
+    is a plain one: with ``download`` a browser would save the page of the question as the file.
+
+    Args:
+        page: name of the address of that page; it takes the arguments of the download's.
+    """
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if is_recent(request):
+                return view(request, *args, **kwargs)
+            question = _question(request, back=_left(request, reverse(page, kwargs=kwargs)))
+            messages.info(request, "This file holds people's data: say first who you are, then ask for it once more.")
+            return HttpResponseRedirect(question)
+
+        guarded.asks_again = True  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def _left(request: HttpRequest, path: str) -> str:
+    """The page at ``path`` as the person left it: with its filters, where the browser says so."""
+    left = urlsplit(request.headers.get("Referer", ""))
+    return f"{path}?{left.query}" if left.path == path and left.query else path
 
 
 def _question(request: HttpRequest, *, back: str) -> str:

@@ -42,8 +42,10 @@ def note_sign_in(*, user: User, request: HttpRequest | None = None, **kwargs: An
 
 @receiver(authentication_step_completed)
 def note_confirmation(*, user: User, method: str, reauthenticated: bool = False, **kwargs: Any) -> None:
-    """That somebody who is signed in proved again who they are, before a dangerous act."""
+    """That somebody who is signed in proved again who they are, before a dangerous act. The session goes on under a new
+    key: one that was read before is worth nothing for what follows."""
     if reauthenticated:
+        actions.renew_session(request=kwargs["request"])
         audit.record("user.reconfirmed", actor=user, target=user, by=kwargs.get("type") or method)
 
 

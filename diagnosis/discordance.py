@@ -17,6 +17,7 @@ from diagnosis.agreement import Proportion
 from diagnosis.models import Assessment, ModelVersion
 from diagnosis.models.analysis import Label
 from diagnosis.scanner_months import lines, monthly, months
+from portal.jobs import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,11 @@ def by_scanner(model: ModelVersion) -> list[Scanner]:
     # and ask for the conclusions on each.
     spoke = Concat("analysis__model_name", Value(" "), "analysis__model_version")
     concluded = Assessment.objects.alias(spoke=spoke).filter(
-        ~Exists(later), answered_opinions=None, spoke=f"{model.name} {model.version}"
+        # Where the model refused the image, it said nothing that a reader could differ from.
+        ~Exists(later),
+        answered_opinions=None,
+        spoke=f"{model.name} {model.version}",
+        analysis__state=State.SUCCEEDED,
     )
     rows = monthly(
         concluded,

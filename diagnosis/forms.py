@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -43,7 +44,9 @@ class TeamChoiceMixin:
 
 
 class StudyForm(TeamChoiceMixin, forms.ModelForm):
-    """A new examination."""
+    """A new examination. ``once`` is another one each time the form is shown: sent twice, it makes one study."""
+
+    once = forms.UUIDField(required=False, widget=forms.HiddenInput, initial=uuid.uuid4)
 
     class Meta:
         model = Study

@@ -10,17 +10,18 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db.models.fields.files import FieldFile
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.models import Appointment, Consent, Message, Patient, Sex, User
-from diagnosis import own_words
+from diagnosis import own_words, patient_copy
 from diagnosis.models import Report
+from diagnosis.report import ReportError
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ def archive(*, patient: Patient, reader: User, reports: Iterable[Report]) -> Ite
     Args:
         patient: whose record.
         reader: the patient's log-in, for "you" in the list of looks.
-        reports: the released ones, newest first, with ``analysis__image__study`` selected.
+        reports: the released ones, newest first, with ``analysis__image__study__patient`` selected.
     """
     outlet = _Outlet()
     moment = timezone.localtime()
@@ -72,12 +73,20 @@ def archive(*, patient: Patient, reader: User, reports: Iterable[Report]) -> Ite
     entries = [_Entry(report) for report in reports]
     with zipfile.ZipFile(outlet, "w") as package:
         for entry in entries:
-            for stored, name in ((entry.report.file, entry.pdf), (entry.image.file, entry.png)):
-                try:
-                    yield from _stored(package, outlet, stored, name=name, moment=moment)
-                except FileNotFoundError:
-                    log.error("file.missing", name=stored.name)
-                    missing.append(name)
+            try:
+                copy = patient_copy.made(entry.report)
+            except (FileNotFoundError, ReportError) as error:
+                log.error("patient_copy.not_made", report=str(entry.report.pk), kind=type(error).__name__)
+                missing.append(entry.pdf)
+            else:
+                entry.pdf_sha256 = copy.sha256
+                yield from _copied(package, outlet, BytesIO(copy.pdf), name=entry.pdf, moment=moment)
+            try:
+                with entry.image.file.open("rb") as stored:
+                    yield from _copied(package, outlet, stored, name=entry.png, moment=moment)
+            except FileNotFoundError:
+                log.error("file.missing", name=entry.image.file.name)
+                missing.append(entry.png)
         with package.open(_named("record.json", moment), "w") as file:
             for piece in _json(patient, reader, entries, moment):
                 file.write(piece.encode("utf-8"))
@@ -96,6 +105,7 @@ class _Entry:
         self.words = own_words.examination(report)
         stem = f"{own_words.examined_on(report):%Y-%m-%d}-{report.verification_code}"
         self.pdf, self.png = f"reports/{stem}.pdf", f"pictures/{stem}.png"
+        self.pdf_sha256 = ""
 
 
 def _named(name: str, moment: datetime, *, packed: bool = True) -> zipfile.ZipInfo:
@@ -105,11 +115,9 @@ def _named(name: str, moment: datetime, *, packed: bool = True) -> zipfile.ZipIn
     return info
 
 
-def _stored(
-    package: zipfile.ZipFile, outlet: _Outlet, stored: FieldFile, *, name: str, moment: datetime
-) -> Iterator[bytes]:
-    """Copy a stored file as it is: PNG and PDF are packed already."""
-    with stored.open("rb") as source, package.open(_named(name, moment, packed=False), "w") as target:
+def _copied(package: zipfile.ZipFile, outlet: _Outlet, source: Any, *, name: str, moment: datetime) -> Iterator[bytes]:
+    """Copy an open file as it is: PNG and PDF are packed already."""
+    with package.open(_named(name, moment, packed=False), "w") as target:
         while piece := source.read(CHUNK):
             target.write(piece)
             yield outlet.taken()
@@ -217,6 +225,6 @@ def _diagnostic_report(entry: _Entry) -> dict[str, Any]:
         "effectiveDateTime": own_words.examined_on(report).isoformat(),
         "issued": report.released_at.isoformat() if report.released_at else None,
         "conclusion": report.letter,
-        "presentedForm": [{"contentType": "application/pdf", "url": entry.pdf, "sha256": report.sha256}],
+        "presentedForm": [{"contentType": "application/pdf", "url": entry.pdf, "sha256": entry.pdf_sha256}],
         "media": [{"contentType": "image/png", "url": entry.png, "sha256": entry.image.pixels_sha256}],
     }

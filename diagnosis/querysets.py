@@ -13,6 +13,7 @@ from accounts.roles import Role
 from accounts.scope import scope_of
 from accounts.search import patient_search
 from ml.contract import LABELS
+from portal.jobs import State
 
 MOST_IMAGES_OF_AN_ORDER = 500
 Rows = TypeVar("Rows", bound="models.QuerySet[Any]")
@@ -68,6 +69,13 @@ class AnalysisQuerySet(models.QuerySet[Any]):
         if not may(user, "analysis", "view"):
             return self.none()
         return _in_scope(self, user, team="team", patient="patient")
+
+    def to_try_again(self) -> Self:
+        """Those that failed and wait for somebody: on which no radiologist has concluded without the result."""
+        concluded = self.model.assessments.rel.related_model.objects.filter(
+            analysis=OuterRef("pk"), answered_opinions=None
+        )
+        return self.filter(~Exists(concluded), state=State.FAILED)
 
     def search(self, words: str) -> Self:
         """Analyses of patients whose name or MRN has all the words, or of the order with this accession number."""

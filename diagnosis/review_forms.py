@@ -33,7 +33,7 @@ class ConclusionForm(forms.Form):
         max_length=LONGEST_CONCLUSION,
         label="Conclusion",
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text="Printed on the report above the computer's result.",
+        help_text="Printed on the report, before what the computer says.",
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

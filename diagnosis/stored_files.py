@@ -47,6 +47,17 @@ def send(
     return _private(response, etag=sha256)
 
 
+def send_made(
+    request: HttpRequest, content: bytes, *, sha256: str, content_type: str, filename: str, attachment: bool = False
+) -> HttpResponseBase:
+    """The same for a file that was made just now and is stored nowhere."""
+    unchanged = _unchanged(request, sha256)
+    if unchanged is not None:
+        return unchanged
+    response = FileResponse(BytesIO(content), as_attachment=attachment, filename=filename, content_type=content_type)
+    return _private(response, etag=sha256)
+
+
 def send_thumbnail(request: HttpRequest, file: FieldFile, *, sha256: str) -> HttpResponseBase:
     """A small grey or colour JPEG of a stored PNG, made on the fly.
 

@@ -14,6 +14,7 @@ from diagnosis.api.analyses import (
 )
 from diagnosis.api.images import StudyImages
 from diagnosis.api.models import ModelCard, ModelList
+from diagnosis.api.reviews import Conclusions, ReportDetail, ReportRelease, Reports, ReportWithdrawal
 from diagnosis.api.studies import StudyDetail, StudyList
 from portal.api_docs import DocsView, NoSuchAddress, SchemaView
 
@@ -31,6 +32,11 @@ version_1 = [
     path("analyses/<uuid:pk>/explanation.png", AnalysisExplanation.as_view(), name="api-analysis-explanation"),
     path("analyses/<uuid:pk>/segmentation.png", AnalysisSegmentation.as_view(), name="api-analysis-segmentation"),
     path("analyses/<uuid:pk>/report.pdf", AnalysisReport.as_view(), name="api-analysis-report"),
+    path("analyses/<uuid:pk>/conclusions/", Conclusions.as_view(), name="api-conclusions"),
+    path("analyses/<uuid:pk>/reports/", Reports.as_view(), name="api-reports"),
+    path("reports/<uuid:pk>/", ReportDetail.as_view(), name="api-report"),
+    path("reports/<uuid:pk>/release/", ReportRelease.as_view(), name="api-report-release"),
+    path("reports/<uuid:pk>/withdraw/", ReportWithdrawal.as_view(), name="api-report-withdraw"),
     path("models/", ModelList.as_view(), name="api-models"),
     path("models/<str:name>/<str:version>/card/", ModelCard.as_view(), name="api-model-card"),
     path("<path:path>", NoSuchAddress.as_view(), name="api-no-such-address"),

@@ -299,7 +299,8 @@ if unknown_roles := MFA_ROLES - {"radiologist", "administrator", "it_staff", "pa
 MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_TOTP_TOLERANCE = 1
+# A code counts in its own step of 30 seconds alone (ASVS V6.5.5): who types too late takes the next one.
+MFA_TOTP_TOLERANCE = 0
 """The code before and the code after are taken too: clocks of telephones differ. Each works once (accounts.actions)."""
 MFA_RECOVERY_CODE_DIGITS = 10
 MFA_ALLOW_UNVERIFIED_EMAIL = True
@@ -463,7 +464,12 @@ SPECTACULAR_SETTINGS = {
         "portal.api_schema.document_refusals",
     ],
     "SERVE_PERMISSIONS": ["accounts.api_permissions.TablePermission"],
-    "ENUM_NAME_OVERRIDES": {"StudyState": "diagnosis.models.Study.State", "AnalysisState": "portal.jobs.State"},
+    "ENUM_NAME_OVERRIDES": {
+        "StudyState": "diagnosis.models.Study.State",
+        "AnalysisState": "portal.jobs.State",
+        "ReportStatus": "diagnosis.models.Report.Status",
+        "ModelStatus": "diagnosis.models.ModelVersion.Status",
+    },
 }
 
 # E-mail, language, site

@@ -28,7 +28,9 @@ def add_app(user) -> str:
 
 
 def code(secret: str, *, steps: int = 0) -> str:
-    """What the app shows now, or so many steps of 30 seconds from now."""
+    """What the app shows now, or so many steps of 30 seconds from now. A code counts in its own step alone, so there
+    are some seconds left of it."""
+    keep_off_the_edge()
     return totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30 + steps))
 
 

@@ -51,11 +51,13 @@ from accounts.actions.patient_access import (
 )
 from accounts.actions.patients import (
     create_patient,
+    hold_patients_of_login,
     link_patient_login,
     set_patient_of_login,
     update_patient,
 )
 from accounts.actions.people_imports import AlreadyImported, discard_people, import_people, keep_people
+from accounts.actions.rows import hold_users
 from accounts.actions.second_factor import note_second_factor, note_used_code, reset_mfa, use_code
 from accounts.actions.sign_in import (
     end_all_sign_ins,
@@ -67,6 +69,7 @@ from accounts.actions.sign_in import (
     note_refused_provider,
     note_session,
     note_timeout,
+    renew_session,
 )
 from accounts.actions.teams import create_team, set_team_members, set_teams, update_team
 from accounts.actions.tokens import create_token, delete_token, note_refused_token
@@ -127,6 +130,7 @@ __all__ = [
     "note_second_factor",
     "note_session",
     "note_timeout",
+    "renew_session",
     "reset_mfa",
     "note_used_code",
     "use_code",
@@ -157,6 +161,8 @@ __all__ = [
     "note_new_password",
     "note_refused_token",
     "set_patient_of_login",
+    "hold_patients_of_login",
+    "hold_users",
     "update_patient",
     "update_user",
 ]

@@ -62,15 +62,17 @@ def write_to_patient(*, acting_user: User, patient: Patient, text: str) -> Messa
         ValidationError: when the text is empty or too long, or nobody would read it.
     """
     require(acting_user, "message", "create")
-    patient = Patient.objects.select_related("user").get(pk=patient.pk)
+    patient = Patient.objects.select_for_update(no_key=True, of=("self",)).select_related("user").get(pk=patient.pk)
     reader = patient.user
     if reader is None or not has_consent(patient, Purpose.PORTAL):
         raise ValidationError({"text": "This patient does not use the website, so nobody would read it. Please call."})
     message = _written(author=acting_user, patient=patient, text=text, from_patient=False)
+    # Rows that others may hold come before the first of the ledger's.
+    read = _mark_read(acting_user=acting_user, patient=patient, from_patient=True)
     if message._state.adding:
         _store(message)
         notify("message_received", users=[reader], text="The clinic has written to you.", path=reverse("own-messages"))
-    _mark_read(acting_user=acting_user, patient=patient, from_patient=True)
+    _note_read(acting_user=acting_user, patient=patient, read=read)
     return message
 
 
@@ -97,14 +99,17 @@ def _store(message: Message) -> None:
 @transaction.atomic
 def read_own_messages(*, acting_user: User) -> int:
     """The patient opened the page; return how many messages were new."""
-    return _mark_read(acting_user=acting_user, patient=own_record_of(acting_user, "view"), from_patient=False)
+    patient = own_record_of(acting_user, "view")
+    read = _mark_read(acting_user=acting_user, patient=patient, from_patient=False)
+    return _note_read(acting_user=acting_user, patient=patient, read=read)
 
 
 @transaction.atomic
 def read_messages_of(*, acting_user: User, patient: Patient) -> int:
     """A member of staff opened the page; return how many messages were new."""
     require(acting_user, "message", "view")
-    return _mark_read(acting_user=acting_user, patient=patient, from_patient=True)
+    read = _mark_read(acting_user=acting_user, patient=patient, from_patient=True)
+    return _note_read(acting_user=acting_user, patient=patient, read=read)
 
 
 def _mark_read(*, acting_user: User, patient: Patient, from_patient: bool) -> int:
@@ -113,6 +118,10 @@ def _mark_read(*, acting_user: User, patient: Patient, from_patient: bool) -> in
     page = reverse("patient-messages", args=[patient.pk]) if from_patient else reverse("own-messages")
     told = Notification.objects.filter(user=acting_user, kind="message_received", path=page, read_at=None)
     told.update(read_at=timezone.now())
+    return read
+
+
+def _note_read(*, acting_user: User, patient: Patient, read: int) -> int:
     if read:
         audit.record("message.read", actor=acting_user, target=patient, patient=patient, count=read)
     return read

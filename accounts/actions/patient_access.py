@@ -149,7 +149,7 @@ def send_number(*, invitation: PatientInvitation, email: str, number: str) -> bo
     if free:
         body = (
             f"Your number is: {number}\n\n"
-            "Type it on the page where you entered this address. It is valid for half an hour.\n\n"
+            "Type it on the page where you entered this address. It is valid for ten minutes.\n\n"
             "If you did not ask for it, somebody typed your address by mistake. You need not do anything.\n\n"
         )
     else:

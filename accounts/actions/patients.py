@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 
 from accounts import audit
 from accounts.actions.rows import apply, save
@@ -59,6 +60,17 @@ def link_patient_login(*, acting_user: User | None, patient: Patient, user: User
     audit.record("patient.login_linked", actor=acting_user, target=patient, patient=patient)
 
 
+def hold_patients_of_login(*, user: User | None, patient: Patient | None) -> None:
+    """Hold the record that a log-in is to be connected with, and those that it is, in one order for everybody.
+
+    Called first in a transaction that also writes to the ledger: after that nobody is waited for (``accounts.audit``).
+    """
+    wanted = Q(pk=patient.pk) if patient is not None else Q(pk=None)
+    if user is not None and user.pk is not None:
+        wanted |= Q(user=user)
+    list(Patient.objects.select_for_update(no_key=True).filter(wanted).order_by("pk"))
+
+
 @transaction.atomic
 def set_patient_of_login(*, acting_user: User, user: User, patient: Patient | None) -> None:
     """Connect a patient's log-in with this record, and with no other; ``None`` only takes the connection away.
@@ -68,6 +80,7 @@ def set_patient_of_login(*, acting_user: User, user: User, patient: Patient | No
     """
     require(acting_user, "user", "change")
     require(acting_user, "patient", "change")
+    hold_patients_of_login(user=user, patient=patient)
     if patient is not None:
         patient = _without_log_in(patient, user=user)
     for former in Patient.objects.filter(user=user):

@@ -11,12 +11,14 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actions.invitations import invite_user
+from accounts.actions.rows import hold_users
 from accounts.actions.teams import set_teams
 from accounts.actions.users import update_user
 from accounts.models import PeopleImport, User
 from accounts.people_check import Checked, Outcome, check
 from accounts.people_csv import Sheet
 from accounts.permissions import require
+from accounts.roles import Role
 
 KEPT_FOR = timedelta(hours=24)
 """How long an uploaded list waits to be confirmed; afterwards it is gone, with the addresses in it."""
@@ -72,6 +74,10 @@ def import_people(*, acting_user: User, kept: PeopleImport) -> Imported:
     # The DELETE decides who imports it: of two requests the second finds no row.
     if not waiting.delete()[0]:
         raise AlreadyImported
+    # Everybody whom a line may change, and whom the rules about administrators look at, before the first ledger row.
+    known = {row.user.pk for row in check(kept.rows, acting_user=acting_user) if row.user is not None}
+    administrators = User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).values_list("pk", flat=True)
+    hold_users({*known, *administrators, acting_user.pk})
     done = Imported()
     for row in check(kept.rows, acting_user=acting_user):
         if row.outcome not in (Outcome.NEW, Outcome.CHANGED):

@@ -83,6 +83,14 @@ def note_timeout(*, user: User, session_key: str, by: str) -> None:
         audit.record("user.timed_out", actor=user, target=user, by=by)
 
 
+@transaction.atomic
+def renew_session(*, request: HttpRequest) -> None:
+    """Have the session go on under a new key; in its owner's list it stays the same one. Nothing for the ledger."""
+    former = request.session.session_key
+    request.session.cycle_key()
+    UserSession.objects.filter(session_key=former).update(session_key=request.session.session_key)
+
+
 def note_session(*, request: HttpRequest, user: User) -> None:
     """Keep when and from where a session was last used, for its owner's list. Nothing for the ledger."""
     key = request.session.session_key

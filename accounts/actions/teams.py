@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts import audit
-from accounts.actions.rows import apply, save
+from accounts.actions.rows import apply, hold_users, save
 from accounts.models import Team, User
 from accounts.permissions import require
 from accounts.plain_text import is_one_line
@@ -87,11 +87,13 @@ def set_team_members(*, acting_user: User, team: Team, members: Iterable[User]) 
     require(acting_user, "team", "change")
     wanted = {user.pk: user for user in members}
     former = {user.pk: user for user in team.members.all()}
-    for pk in sorted(wanted.keys() ^ former.keys()):
+    coming_or_going = sorted(wanted.keys() ^ former.keys())
+    hold_users(coming_or_going)
+    for pk in coming_or_going:
         user = wanted.get(pk) or former[pk]
         others = list(user.teams.exclude(pk=team.pk))
         set_teams(acting_user=acting_user, user=user, teams=[*others, team] if pk in wanted else others)
-    return len(wanted.keys() ^ former.keys())
+    return len(coming_or_going)
 
 
 def _plain(name: str) -> str:

@@ -50,8 +50,9 @@ def delete_token(*, acting_user: User, token: ApiToken) -> None:
     require(acting_user, "token", "delete")
     if token.user_id != acting_user.pk:
         raise PermissionDenied("This is not your token.")
-    audit.record("token.deleted", actor=acting_user, target=token)
+    key = token.pk
     token.delete()
+    audit.record_of("token.deleted", actor=acting_user, object_type="apitoken", object_id=str(key))
 
 
 @transaction.atomic

@@ -15,6 +15,7 @@ from django.db.models import Q
 from accounts import audit
 from accounts.actions.mail import enqueue_mail
 from accounts.actions.notifications import notify
+from accounts.actions.patients import hold_patients_of_login
 from accounts.actions.rows import apply, save
 from accounts.actions.sign_in import end_all_sign_ins
 from accounts.actions.teams import set_teams
@@ -61,7 +62,7 @@ def create_user(
         if not may_grant(acting_user, role):
             raise PermissionDenied("Your role does not make users with this role; ask an administrator.")
     user = User(email=email, role=role, given_name=given_name, family_name=family_name)
-    secret = (password or secrets.token_urlsafe(12)) if with_password else ""
+    secret = (password or secrets.token_urlsafe(16)) if with_password else ""
     user.set_password(secret or None)
     user.full_clean()
     _refuse_look_alike(user)
@@ -87,6 +88,8 @@ def update_user(*, acting_user: User, user: User, **changes: Any) -> User:
         ValidationError: when a value is not allowed, or nobody would be left to administer the site.
     """
     require(acting_user, "user", "change")
+    # Records before log-ins, as whoever joins or unlinks one holds them.
+    hold_patients_of_login(user=user, patient=None)
     user = locked(user, by=acting_user)
     if user.pk == acting_user.pk:
         own = {name: changes[name] for name in ("role", "is_active") if name in changes}

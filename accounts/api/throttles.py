@@ -1,14 +1,18 @@
-"""How often somebody may fail to sign in over the API."""
+"""How often somebody may fail to sign in over the API.
+
+A try is counted before the password is looked at and taken back when it was right: of many guesses sent at the same
+moment no more are looked at than are allowed.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from allauth.core.internal.ratelimit import RateLimitUsage
 from django.conf import settings
 from django.utils import timezone
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from accounts import rate_limits
 from accounts.addresses import canonical
@@ -21,44 +25,39 @@ KNOWN_FOR = timedelta(days=30)
 out."""
 
 
-class RefusalThrottle(BaseThrottle):
-    """Let requests pass until there were too many refusals; only :meth:`count` counts one, for all web processes."""
+class Try:
+    """One try to sign in, counted for all web processes."""
 
-    action = ""
+    def __init__(self, request: Request) -> None:
+        """Count it, by address and by account.
 
-    def key(self, request: Request) -> str:
-        return ""
+        By address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy. It does not stop
+        an account that is known there: others behind the same address must not shut its programs out. By account: from
+        an address where it is known by itself, from all others together.
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        return rate_limits.has_room(request._request, action=self.action, key=self.key(request))
+        Raises:
+            Throttled: there were too many refusals; nothing is counted.
+        """
+        self._counted: list[RateLimitUsage] = []
+        known = _is_known(request)
+        by_address = self._take(request, action="token_refused", key="")
+        key = f"{_email(request)} {_address(request)}" if known else _email(request)
+        by_account = self._take(request, action="token_refused_account", key=key)
+        if not by_account or not (by_address or known):
+            self.take_back()
+            raise Throttled(WAIT_SECONDS)
 
-    def wait(self) -> float:
-        return WAIT_SECONDS
+    def _take(self, request: Request, *, action: str, key: str) -> bool:
+        usage = rate_limits.taken(request._request, action=action, key=key)
+        if usage is not None:
+            self._counted.append(usage)
+        return usage is not None
 
-    def count(self, request: Request, view: APIView) -> None:
-        """Note a refusal."""
-        rate_limits.allow(request._request, action=self.action, key=self.key(request))
-
-
-class RefusalsByAddress(RefusalThrottle):
-    """By the client's address: ``REMOTE_ADDR``, which ``portal.middleware`` corrects behind the site's own proxy.
-
-    Not for an account that is known there: others behind the same address must not shut its programs out.
-    """
-
-    action = "token_refused"
-
-    def allow_request(self, request: Request, view: APIView) -> bool:
-        return super().allow_request(request, view) or _is_known(request)
-
-
-class RefusalsByEmail(RefusalThrottle):
-    """By the account that is tried: from an address where it is known by itself, from all others together."""
-
-    action = "token_refused_account"
-
-    def key(self, request: Request) -> str:
-        return f"{_email(request)} {_address(request)}" if _is_known(request) else _email(request)
+    def take_back(self) -> None:
+        """It was no guess: nothing is counted."""
+        for usage in self._counted:
+            usage.rollback()
+        self._counted = []
 
 
 def _email(request: Request) -> str:

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from accounts import actions, mfa_policy
 from accounts.addresses import canonical
 from accounts.api.serializers import TokenGiven, TokenRequest
-from accounts.api.throttles import RefusalsByAddress, RefusalsByEmail
+from accounts.api.throttles import Try
 from accounts.models import ApiToken, User
 
 OTP_REFUSAL_SECONDS = 300
@@ -27,13 +27,12 @@ OTP_REFUSAL_SECONDS = 300
 class TokenList(APIView):
     """Exchange an e-mail address and a password, and a one-time code where the account has one, for a token.
 
-    Open to anybody, so it is throttled.
+    Open to anybody, so it is throttled (``accounts.api.throttles``).
     """
 
     authentication_classes: tuple[Any, ...] = ()
     permission_classes = (AllowAny,)
     required_permissions = {"POST": ("token", "create")}
-    throttle_classes = (RefusalsByAddress, RefusalsByEmail)
 
     def get_authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -76,31 +75,33 @@ class TokenList(APIView):
         asked = TokenRequest(data=request.data)
         asked.is_valid(raise_exception=True)
         email = canonical(asked.validated_data["email"])
+        tried = Try(request)
         user = authenticate(request._request, username=email, password=asked.validated_data["password"])
         if not isinstance(user, User):
-            self._refused(request, email=email, reason="credentials")
+            actions.note_refused_token(email=email, reason="credentials")
             raise exceptions.AuthenticationFailed(
                 "The e-mail address or the password is wrong.", code="invalid_credentials"
             )
-        self._second_factor(request, user=user, code=asked.validated_data.get("otp", ""))
+        self._second_factor(tried, user=user, code=asked.validated_data.get("otp", ""))
         try:
             token, secret = actions.create_token(acting_user=user)
         except PermissionDenied as error:
-            self._refused(request, email=email, reason="role")
+            actions.note_refused_token(email=email, reason="role")
             raise exceptions.PermissionDenied("Your role uses the website, not the API.") from error
+        tried.take_back()
         return Response({"token": secret, "expires_at": token.expires_at}, status=status.HTTP_201_CREATED)
 
-    def _second_factor(self, request: Request, *, user: User, code: str) -> None:
+    def _second_factor(self, tried: Try, *, user: User, code: str) -> None:
         """Let pass who has no second factor and needs none, and who gives a code that was not used before."""
         if not mfa_policy.has_factor(user):
             if mfa_policy.is_demanded_of(user):
-                self._refused(request, email=user.email, reason="mfa_required")
+                actions.note_refused_token(email=user.email, reason="mfa_required")
                 raise exceptions.PermissionDenied(
                     "Your role needs a second factor. Set it up on the website first.", code="mfa_required"
                 )
             return
         if not mfa_policy.has_codes(user):
-            self._refused(request, email=user.email, reason="otp_unavailable")
+            actions.note_refused_token(email=user.email, reason="otp_unavailable")
             raise exceptions.PermissionDenied(
                 "This account has passkeys alone, which programs cannot use. Make a token on the website, or add an "
                 "authenticator app there.",
@@ -108,22 +109,19 @@ class TokenList(APIView):
             )
         if not code:
             # Not counted as a refusal: this is how a program learns that it has to ask for the code.
+            tried.take_back()
             raise exceptions.AuthenticationFailed(
                 "This account has a second factor: send the code as otp.", code="otp_required"
             )
         try:
             forget_tries = check_rate_limit(user)
         except ValidationError as error:
+            tried.take_back()
             raise exceptions.Throttled(OTP_REFUSAL_SECONDS) from error
         if actions.use_code(user=user, code=code) is None:
-            self._refused(request, email=user.email, reason="otp")
+            actions.note_refused_token(email=user.email, reason="otp")
             raise exceptions.AuthenticationFailed("The code is wrong or was used already.", code="otp_invalid")
         forget_tries()
-
-    def _refused(self, request: Request, *, email: str, reason: str) -> None:
-        for throttle in self.get_throttles():
-            throttle.count(request, self)
-        actions.note_refused_token(email=email, reason=reason)
 
 
 class CurrentToken(APIView):

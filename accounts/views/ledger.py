@@ -25,6 +25,7 @@ from accounts.ledger.listing import rows_for
 from accounts.ledger.search import PAGE_SIZE, LedgerFilterForm, matching, page_of
 from accounts.models import AuditEvent, Patient, User
 from accounts.permissions import needs
+from accounts.reconfirm import reconfirmed_on
 
 LONGEST_MRN = 64
 SHORT_DIGEST = 16
@@ -119,6 +120,7 @@ def ledger_patient(request: SignedInRequest) -> HttpResponse:
 
 @require_POST
 @needs("ledger", "export")
+@reconfirmed_on("ledger")
 def ledger_export(request: SignedInRequest) -> HttpResponseBase:
     """The rows that fit the filters, oldest first, as a signed zip file."""
     form = LedgerFilterForm(request.POST, user=request.user)

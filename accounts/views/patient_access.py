@@ -32,6 +32,8 @@ STEPS = "joining"
 """Key of the session under which the steps already taken are kept."""
 JOIN_SECONDS = 30 * 60
 """From the code to the password."""
+NUMBER_SECONDS = 10 * 60
+"""How long the number that was sent by e-mail counts."""
 NUMBER_TRIES = 5
 """Wrong numbers after which a new one has to be asked for."""
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -166,7 +168,7 @@ def join_address(request: HttpRequest) -> HttpResponse:
         free = actions.send_number(invitation=invitation, email=email, number=number)
         # Where the address is taken no number fits; how that looks from outside is the same.
         sealed = _sealed(step["invitation"], email, number) if free else ""
-        _keep(request, {**step, "email": email, "number": sealed, "tries": 0})
+        _keep(request, {**step, "email": email, "number": sealed, "sent": time.time(), "tries": 0})
         return redirect("join-password")
     return render(request, "accounts/own_join.html", {"form": form, "step": 2}, status=422 if form.errors else 200)
 
@@ -191,7 +193,8 @@ def join_password(request: HttpRequest) -> HttpResponse:
         if not allow(request, action="patient_join_number", key=step["invitation"]):
             return _refused_for_now(request)
         if form.is_valid():
-            fits = step["tries"] < NUMBER_TRIES and constant_time_compare(
+            counts = step["tries"] < NUMBER_TRIES and time.time() - step["sent"] < NUMBER_SECONDS
+            fits = counts and constant_time_compare(
                 step["number"], _sealed(step["invitation"], step["email"], form.cleaned_data["number"])
             )
             user = None

@@ -70,6 +70,9 @@ def _changes_factors(view: View) -> View:
     @functools.wraps(view)
     def changing(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with transaction.atomic():
+            if request.method == "POST":
+                # Before the first row of the ledger: an administrator may be changing the same log-in.
+                actions.hold_users([request.user.pk])
             before = _factors_of(request.user)
             response = view(request, *args, **kwargs)
             if hasattr(response, "render"):

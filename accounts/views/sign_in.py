@@ -15,7 +15,8 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_safe
 from requests import RequestException
 
 from accounts.http import SignedInRequest
@@ -45,9 +46,16 @@ class SignInView(LoginView):
 
 
 @login_not_required
-@require_safe
-def provider_sign_in(request: HttpRequest, provider_id: str, *, again: bool = False) -> HttpResponseBase:
-    """Lead to the hospital's single sign-on. Nothing of the address but ``next`` is passed on."""
+@require_http_methods(["GET", "HEAD", "POST"])
+def provider_sign_in(request: HttpRequest, provider_id: str) -> HttpResponseBase:
+    """Lead to the hospital's single sign-on, from the button on the sign-in page alone: a link on a page elsewhere must
+    not have somebody signed in who did not ask for it. Nothing of the address but ``next`` is passed on."""
+    if request.method != "POST" and provider_id == PROVIDER and settings.OIDC_URL:
+        return redirect("account_login")
+    return _to_provider(request, provider_id)
+
+
+def _to_provider(request: HttpRequest, provider_id: str, *, again: bool = False) -> HttpResponseBase:
     try:
         provider = get_provider_adapter(request).get_provider(request, provider_id)
     except SocialApp.DoesNotExist as none:
@@ -77,4 +85,4 @@ def provider_callback(request: HttpRequest, provider_id: str) -> HttpResponseBas
 @needs("own_account", "view")
 def reconfirm_by_provider(request: SignedInRequest) -> HttpResponseBase:
     """Prove who one is by signing in with the provider again."""
-    return provider_sign_in(request, PROVIDER, again=True)
+    return _to_provider(request, PROVIDER, again=True)

@@ -60,6 +60,8 @@ def team_edit(request: SignedInRequest, pk: int) -> HttpResponse:
         members = values.pop("members")
         try:
             with transaction.atomic():
+                # Before the first row of the ledger: somebody may be changing one of them at this moment.
+                actions.hold_users(user.pk for user in [*team.members.all(), *members])
                 team = actions.update_team(acting_user=request.user, team=team, **values)
                 actions.set_team_members(acting_user=request.user, team=team, members=members)
         except ValidationError as refusal:

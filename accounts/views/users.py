@@ -27,7 +27,7 @@ from accounts.http import SignedInRequest
 from accounts.mfa_policy import FACTORS
 from accounts.models import AuditEvent, User
 from accounts.permissions import may, may_grant, needs
-from accounts.reconfirm import reconfirmed
+from accounts.reconfirm import reconfirmed, reconfirmed_on
 from accounts.spreadsheets import BYTE_ORDER_MARK, Line, defused
 from accounts.user_filters import UserFilter
 from accounts.user_forms import INVITE, ResetFactorForm, UserForm
@@ -69,6 +69,7 @@ def user_list(request: SignedInRequest) -> HttpResponse:
 
 @require_safe
 @needs("user", "export")
+@reconfirmed_on("user-list")
 def user_export(request: SignedInRequest) -> StreamingHttpResponse:
     """The same users as the list, all of them, as CSV. Its first columns are those that the import reads."""
     filters, users = _filtered(request)
@@ -118,6 +119,8 @@ def _take_new(request: SignedInRequest) -> HttpResponse:
     password = ""
     try:
         with transaction.atomic():
+            # Before the first row of the ledger: somebody else may hold the record at this moment.
+            actions.hold_patients_of_login(user=None, patient=form.patient)
             values = {**form.account, "teams": form.teams_chosen or ()}
             if invited:
                 user = actions.invite_user(acting_user=request.user, **values)
@@ -155,6 +158,7 @@ def _take_changes(request: SignedInRequest, edited: User) -> HttpResponse:
     if form.is_valid():
         try:
             with transaction.atomic():
+                actions.hold_patients_of_login(user=edited, patient=form.patient)
                 saved = actions.update_user(acting_user=request.user, user=edited, **form.account)
                 if "patient_mrn" in form.changed_data:
                     actions.set_patient_of_login(acting_user=request.user, user=saved, patient=form.patient)

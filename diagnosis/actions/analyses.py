@@ -16,7 +16,7 @@ from accounts.permissions import require_any
 from diagnosis import notices
 from diagnosis.actions.reports import enqueue_report
 from diagnosis.actions.shadow import enqueue_shadow_reading
-from diagnosis.actions.steps import WrongState, no_file_left_on_error, patient_of, reopen, settle
+from diagnosis.actions.steps import WrongState, hold_study_of, no_file_left_on_error, patient_of, reopen, settle
 from diagnosis.models import Analysis
 from diagnosis.wording import NO_MODEL
 from ml.contract import Outcome, OutcomeState
@@ -32,15 +32,20 @@ def retry_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis:
     """``FAILED | CANCELLED -> QUEUED``, and ``REJECTED -> QUEUED`` where only a model was missing.
 
     Raises:
-        WrongState: in any other state; what was refused for its quality would be refused again.
+        WrongState: in any other state; what was refused for its quality would be refused again. Also where a
+            radiologist has concluded without a result: the signed report says that there is none.
     """
     if acting_user is not None:
         require_any(acting_user, ("analysis", "retry"), ("job", "retry"))
     states: tuple[State, ...] = (State.FAILED, State.CANCELLED)
     if analysis.error_code == NO_MODEL:
         states += (State.REJECTED,)
+    hold_study_of(analysis.pk)
     if not jobs.requeue(Analysis, analysis.pk, from_states=states):
         raise WrongState("Only a failed or cancelled analysis can be tried again.")
+    # After the compare-and-swap, which waits for who is concluding at this moment.
+    if analysis.own_conclusions().exists():
+        raise WrongState("A radiologist has concluded on this image without a result, so it is not tried again.")
     Analysis.objects.filter(pk=analysis.pk).update(reasons=[])
     analysis.refresh_from_db()
     reopen(analysis.image.study)
@@ -54,6 +59,7 @@ def cancel_analysis(*, acting_user: User | None, analysis: Analysis) -> Analysis
     """``QUEUED | RUNNING -> CANCELLED``. A worker that holds it loses its token and writes nothing."""
     if acting_user is not None:
         require_any(acting_user, ("analysis", "cancel"), ("job", "cancel"))
+    hold_study_of(analysis.pk)
     if not jobs.cancel(Analysis, analysis.pk):
         raise WrongState("The analysis has already finished; there is nothing to cancel.")
     analysis.refresh_from_db()
@@ -85,6 +91,7 @@ def record_outcome(
     Returns:
         False when the claim was lost in the meantime: then nothing was written.
     """
+    hold_study_of(claim.pk)
     analysis = Analysis.objects.select_related("image__study__patient").get(pk=claim.pk)
     shared = {
         "quality": [
@@ -186,6 +193,7 @@ def record_outcome(
 @transaction.atomic
 def reject_analysis(*, claim: Claim, code: str, reason: str) -> bool:
     """``RUNNING -> REJECTED`` for a reason outside the image's quality, such as no model for the modality."""
+    hold_study_of(claim.pk)
     analysis = Analysis.objects.select_related("image__study__patient").get(pk=claim.pk)
     if not claim.finish(state=State.REJECTED, reasons=[reason], error_code=code):
         return False
@@ -199,6 +207,7 @@ def reject_analysis(*, claim: Claim, code: str, reason: str) -> bool:
 @transaction.atomic
 def fail_analysis(*, claim: Claim, code: str, message: str, detail: str) -> bool:
     """``RUNNING -> FAILED``: our fault. ``message`` is for the person, ``detail`` for staff."""
+    hold_study_of(claim.pk)
     if not claim.finish(state=State.FAILED, error_code=code, error_message=message, error_detail=detail[:10_000]):
         return False
     _note_failure(claim.pk, code=code)
@@ -208,6 +217,7 @@ def fail_analysis(*, claim: Claim, code: str, message: str, detail: str) -> bool
 @transaction.atomic
 def abandon_analysis(pk: Any) -> bool:
     """``RUNNING -> FAILED`` for a job whose worker was lost on its last attempt (the sweep calls this)."""
+    hold_study_of(pk)
     failed = jobs.abandon(
         Analysis,
         pk,

@@ -17,4 +17,6 @@ def note_export(*, acting_user: User, filters: dict[str, str], count: int) -> No
 
 def follow_patient(*, patient: Patient) -> None:
     """Have the lists sort by a patient's corrected name. Called in the transaction that corrects it."""
-    Analysis.objects.filter(patient=patient).update(patient_name=sorted_as(patient))
+    name = sorted_as(patient)
+    # Rows that stay as they are are not held: a worker may be writing to one.
+    Analysis.objects.filter(patient=patient).exclude(patient_name=name).update(patient_name=name)

@@ -30,6 +30,8 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
         found: unsaved rows, one per artefact in the model directory, newest version first.
     """
     candidates = list(found)
+    # Those that are there, before the first ledger row: somebody may be switching models at this moment.
+    list(ModelVersion.objects.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     rows = []
     for candidate in candidates:
         row, created = ModelVersion.objects.get_or_create(
@@ -58,7 +60,7 @@ def register_models(*, found: Iterable[ModelVersion]) -> list[ModelVersion]:
 
 def versions_of(modality: str) -> dict[int, ModelVersion]:
     """Every version of a modality by key, locked: of two switches at a time the second one sees what the first did."""
-    rows = ModelVersion.objects.select_for_update(no_key=True).filter(modality=modality)
+    rows = ModelVersion.objects.select_for_update(no_key=True).filter(modality=modality).order_by("pk")
     return {row.pk: row for row in rows}
 
 

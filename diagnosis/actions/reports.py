@@ -40,8 +40,8 @@ def reissue_report(*, acting_user: User, analysis: Analysis) -> Report:
     require(acting_user, "report", "reissue")
     # Two people may ask at the same moment; the second waits and then sees the first one's report.
     analysis = Analysis.objects.select_for_update(no_key=True).get(pk=analysis.pk)
-    if analysis.state != State.SUCCEEDED:
-        raise WrongState("Only an analysis with a result has a report.")
+    if analysis.state != State.SUCCEEDED and not analysis.own_conclusions().exists():
+        raise WrongState("Only an image with a result or with a radiologist's conclusion has a report.")
     if analysis.reports.filter(state__in=jobs.UNFINISHED).exists():
         raise WrongState("A report is being made already; it will be here in a moment.")
     report = enqueue_report(analysis=analysis, requested_by=acting_user)
@@ -58,6 +58,8 @@ def record_report(*, claim: Claim, pdf: bytes, sha256: str, page_count: int) -> 
     A version that says the same conclusion anew (a corrected name) is released where the one before it was. A version
     that was overtaken while it was being made is SUPERSEDED at once.
     """
+    # Before the versions themselves: who concludes meanwhile holds the analysis, then writes to them too.
+    Analysis.objects.select_for_update(no_key=True, of=("self",)).filter(reports=claim.pk).first()
     report = Report.objects.select_related("analysis__image__study__patient").get(pk=claim.pk)
     with no_file_left_on_error() as written:
         report.file.save(f"v{report.version}-{claim.token.hex[:12]}.pdf", ContentFile(pdf), save=False)

@@ -17,7 +17,6 @@ from accounts.permissions import require
 from diagnosis.actions.reports import enqueue_report
 from diagnosis.actions.steps import WrongState, patient_of
 from diagnosis.models import Analysis, Assessment, KnownOutcome, Report, SecondOpinion, Study
-from portal.jobs import State
 
 LONGEST_LETTER = 8_000
 """Characters of a letter."""
@@ -37,7 +36,7 @@ def conclude(
         seen: key of the newest conclusion that the person had before their eyes, ``0`` for none; ``None``: not checked.
 
     Raises:
-        WrongState: the image has no result, or somebody concluded since ``seen``.
+        WrongState: the analysis has not ended, or somebody concluded since ``seen``.
         ValidationError: a value is not allowed.
     """
     assessment = _assess(acting_user, analysis, label=label, birads=birads, conclusion=conclusion, seen=seen)
@@ -65,8 +64,9 @@ def _assess(
         .select_related("image__study__patient")
         .get(pk=analysis.pk)
     )
-    if analysis.state != State.SUCCEEDED:
-        raise WrongState("This image has no result, so there is nothing to conclude on yet.")
+    # Refused, failed and cancelled ones too: the image is read without the computer's opinion, and the report says so.
+    if not analysis.is_finished:
+        raise WrongState("The image is still being analysed. Conclude when that has ended, or cancel it first.")
     newest = analysis.own_conclusions().first()
     if seen is not None and seen != (newest.pk if newest else 0):
         raise WrongState(

@@ -29,6 +29,15 @@ def no_file_left_on_error() -> Iterator[list[FieldFile]]:
         raise
 
 
+def hold_study_of(analysis: Any) -> None:
+    """Hold the study of an analysis (its key), before the analysis itself is written.
+
+    Everybody holds rows in one order, so that no two wait for each other: patient, study, analysis, report, people, and
+    the ledger last (``accounts.audit``). A study that was erased meanwhile is held by nobody.
+    """
+    Study.objects.select_for_update(no_key=True, of=("self",)).filter(images__analysis=analysis).first()
+
+
 def reopen(study: Study) -> None:
     """``ANALYSED -> RECEIVED`` when work is queued again."""
     _one_at_a_time(study.pk)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import uuid
 from dataclasses import replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from accounts import audit
 from accounts.models import Patient, Team, User
@@ -18,11 +20,20 @@ STUDY_FIELDS = ("modality", "laterality", "clinical_history", "accession_number"
 
 
 @transaction.atomic
-def create_study(*, acting_user: User | None, patient: Patient, team: Team | None = None, **values: Any) -> Study:
+def create_study(
+    *,
+    acting_user: User | None,
+    patient: Patient,
+    team: Team | None = None,
+    once: uuid.UUID | None = None,
+    **values: Any,
+) -> Study:
     """``-> RECEIVED``. The study belongs to the team of who makes it.
 
     Args:
         team: whose radiologists see it; who is in several teams has to say which, who is in one need not.
+        once: key of the form that it was typed in. The same person sending the same form twice gets the study that is
+            there; other values typed in it make another study.
 
     Raises:
         ValidationError: when a value is not allowed, or the team is not one of ``acting_user``.
@@ -34,8 +45,23 @@ def create_study(*, acting_user: User | None, patient: Patient, team: Team | Non
     if unknown:
         raise TypeError(f"Not fields of a study: {', '.join(sorted(unknown))}.")
     study = Study(patient=patient, team=team, created_by=acting_user, **values)
-    study.full_clean(exclude=["created_by"])
-    study.save(force_insert=True)
+    if once is not None:
+        said = json.dumps([values.get(field, "") for field in STUDY_FIELDS])
+        whose = f"{acting_user.pk if acting_user else ''} {patient.pk} {team.pk if team else ''}"
+        study.pk = uuid.uuid5(once, f"{whose} {said}")
+        made = Study.objects.filter(pk=study.pk).first()
+        if made is not None:
+            return made
+    study.full_clean(exclude=["created_by", "id"])
+    try:
+        with transaction.atomic():
+            study.save(force_insert=True)
+    except IntegrityError:
+        # The other sending of the form was a moment earlier; the database held this one until that was stored.
+        made = Study.objects.filter(pk=study.pk).first()
+        if made is None:
+            raise
+        return made
     audit.record(
         "study.created",
         actor=acting_user,

@@ -46,7 +46,8 @@ def _locked(source: Patient, target: Patient) -> Pair:
     if source.pk == target.pk:
         raise WrongState("This is the same record. Choose another one.")
     rows = {
-        pk: Patient.objects.select_for_update(of=("self",)).get(pk=pk) for pk in sorted((source.pk, target.pk), key=str)
+        pk: Patient.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+        for pk in sorted((source.pk, target.pk), key=str)
     }
     for row in rows.values():
         if row.merged_into_id is not None:
@@ -54,6 +55,17 @@ def _locked(source: Patient, target: Patient) -> Pair:
     if Erasure.objects.filter(patient_id__in=list(rows)).exists():
         raise WrongState("One of the two records is being erased. Nothing was changed.")
     return Pair(source=rows[source.pk], target=rows[target.pk])
+
+
+def _hold_studies(keys: Iterable[Any]) -> None:
+    """Hold studies with their analyses and reports, in the order that everybody holds them (``hold_study_of``)."""
+    wanted = list(keys)
+    for rows in (
+        Study.objects.filter(pk__in=wanted),
+        Analysis.objects.filter(image__study__in=wanted),
+        Report.objects.filter(analysis__image__study__in=wanted),
+    ):
+        list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk"))
 
 
 @transaction.atomic
@@ -117,10 +129,13 @@ def split_patient(
     """
     require(acting_user, "patient", "merge")
     made = target is None
+    wanted = {study.pk for study in studies}
     if target is None:
+        # A record that is made writes to the ledger: what others may hold at this moment is held before that.
+        Patient.objects.select_for_update(no_key=True, of=("self",)).get(pk=source.pk)
+        _hold_studies(wanted)
         target = create_patient(acting_user=acting_user, **(new_record or {}))
     pair = _locked(source, target)
-    wanted = {study.pk for study in studies}
     own = list(Study.objects.filter(patient=pair.source, pk__in=wanted).values_list("pk", flat=True))
     if not wanted:
         raise WrongState("Choose the studies that belong to the other record.")
@@ -142,11 +157,11 @@ def undo_transfer(*, acting_user: User, transfer: RecordTransfer) -> RecordTrans
         WrongState: it is undone already, something was moved on since, or a record was erased or merged elsewhere.
     """
     require(acting_user, "patient", "merge")
-    transfer = RecordTransfer.objects.select_for_update(of=("self",)).get(pk=transfer.pk)
+    transfer = RecordTransfer.objects.select_for_update(no_key=True, of=("self",)).get(pk=transfer.pk)
     if transfer.undone_at is not None:
         raise WrongState("This is undone already.")
     rows = {
-        pk: Patient.objects.select_for_update(of=("self",)).get(pk=pk)
+        pk: Patient.objects.select_for_update(no_key=True, of=("self",)).get(pk=pk)
         for pk in sorted((transfer.source_id, transfer.target_id), key=str)
     }
     source, target = rows[transfer.source_id], rows[transfer.target_id]

@@ -14,7 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import audit
-from diagnosis import actions
+from accounts.roles import Role
+from diagnosis import actions, patient_copy
 from diagnosis.api import examples
 from diagnosis.api.negotiation import OneFormat
 from diagnosis.api.serializers import AnalysisSerializer, RefusalSerializer
@@ -175,7 +176,8 @@ class AnalysisReport(AnalysisView):
 
     @extend_schema(
         summary="The report",
-        description="The newest stored version as PDF; the ETag is its SHA-256.",
+        description="The newest stored version as PDF; the ETag is its SHA-256. A patient gets the patient's copy of a "
+        "released report: letter, conclusion and image, without what the model said.",
         responses={
             (200, "application/pdf"): OpenApiTypes.BINARY,
             304: OpenApiResponse(description="The copy named by `If-None-Match` is current."),
@@ -184,17 +186,23 @@ class AnalysisReport(AnalysisView):
     )
     def get(self, request: Request, pk: Any) -> HttpResponseBase:
         visible = Report.objects.visible_to(request.user).filter(analysis_id=pk).exclude(file="")
-        report = visible.select_related("analysis__image__study__patient").order_by("-version").first()
+        visible = visible.select_related(
+            "analysis__image__study__patient", "analysis__image__uploaded_by", "assessment__reader"
+        )
+        report = visible.order_by("-version").first()
         if report is None:
             raise NotFound("There is no report that is ready, or you may not see it.", code="no_report")
-        response = send(
-            request._request,
-            report.file,
-            sha256=report.sha256,
-            content_type="application/pdf",
-            filename=f"report-{report.verification_code}-v{report.version}.pdf",
-            attachment=True,
-        )
+        if request.user.role == Role.PATIENT:  # type: ignore[union-attr]
+            response = patient_copy.send(request._request, report, attachment=True)
+        else:
+            response = send(
+                request._request,
+                report.file,
+                sha256=report.sha256,
+                content_type="application/pdf",
+                filename=f"report-{report.verification_code}-v{report.version}.pdf",
+                attachment=True,
+            )
         audit.record(
             "report.downloaded",
             actor=request.user,

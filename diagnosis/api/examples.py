@@ -154,6 +154,37 @@ WRONG_STATE: dict[str, Any] = {
     "fields": {},
 }
 
+CONCLUSION_REQUEST: dict[str, Any] = {
+    "label": "benign",
+    "birads": "2",
+    "conclusion": "Simple cyst, 8 mm, two o'clock.",
+    "seen": 0,
+}
+
+CONCLUSION: dict[str, Any] = {
+    "id": 4711,
+    "label": "benign",
+    "birads": "2",
+    "conclusion": "Simple cyst, 8 mm, two o'clock.",
+    "reader": "Rosa Lindqvist",
+    "created_at": "2026-11-21T13:04:00Z",
+}
+
+RELEASE_REQUEST: dict[str, Any] = {"letter": "On 21 November 2026 you had an ultrasound of your left breast. ..."}
+
+REPORT: dict[str, Any] = {
+    "id": "2f0f6c1e-7a3b-4c0e-8f53-0c8a1b1d9e10",
+    "analysis": ANALYSIS_ID,
+    "version": 2,
+    "status": "final",
+    "state": "succeeded",
+    "conclusion": 4711,
+    "letter": RELEASE_REQUEST["letter"],
+    "released_at": "2026-11-21T13:10:00Z",
+    "withdrawn_at": None,
+    "created_at": "2026-11-21T13:04:00Z",
+}
+
 MODEL: dict[str, Any] = {
     "name": "us-mobilenetv2",
     "version": "1.0.0",

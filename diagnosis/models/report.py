@@ -19,8 +19,8 @@ def report_name(report: Report, filename: str) -> str:
 
 
 def new_verification_code() -> str:
-    """96 random bits, printed on the paper and looked up at ``/verify/<code>/``."""
-    return secrets.token_urlsafe(12)
+    """128 random bits, printed on the paper and looked up at ``/verify/<code>/``."""
+    return secrets.token_urlsafe(16)
 
 
 class Report(LeasedJob):

@@ -75,6 +75,7 @@ def _panel_context(analysis: Analysis) -> dict[str, Any]:
         "model_status_words": MODEL_STATUS_WORDS.get(analysis.model_status, analysis.model_status),
         "report": report,
         "reports": list(analysis.reports.all()),
+        "may_be_retried": analysis.state != State.SUCCEEDED and not analysis.own_conclusions().exists(),
         "ready_report": next((one for one in analysis.reports.all() if one.is_ready), None),
     }
 

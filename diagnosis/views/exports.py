@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.permissions import needs
-from accounts.reconfirm import reconfirmed
+from accounts.reconfirm import reconfirmed, reconfirmed_on
 from accounts.views.listing import WORDS, paged, searched_for
 from diagnosis import actions
 from diagnosis.deidentify.package import MOST_BYTES
@@ -100,6 +100,7 @@ def export_detail(request: SignedInRequest, pk: Any) -> HttpResponse:
 
 @needs("deidentified_export", "view")
 @require_safe
+@reconfirmed_on("export-detail")
 def export_file(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     """The package itself."""
     export = get_object_or_404(DeidentifiedExport, pk=pk)

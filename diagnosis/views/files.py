@@ -11,6 +11,8 @@ from django.views.decorators.http import require_safe
 from accounts import audit
 from accounts.http import SignedInRequest
 from accounts.permissions import needs
+from accounts.roles import Role
+from diagnosis import patient_copy
 from diagnosis.models import Analysis, Image, Report
 from diagnosis.stored_files import send, send_thumbnail
 
@@ -65,19 +67,26 @@ def explanation(request: SignedInRequest, pk: Any) -> HttpResponseBase:
 @needs("report", "view")
 @require_safe
 def report(request: SignedInRequest, pk: Any) -> HttpResponseBase:
-    """A stored version of a report; ``?download=1`` saves it. The file's name says nothing about the patient."""
-    visible = Report.objects.visible_to(request.user).select_related("analysis__image__study__patient")
+    """A stored version of a report; ``?download=1`` saves it, ``?copy=patient`` is what the patient gets, who gets
+    nothing else. The file's name says nothing about the patient."""
+    visible = Report.objects.visible_to(request.user).select_related(
+        "analysis__image__study__patient", "analysis__image__uploaded_by", "assessment__reader"
+    )
     row = get_object_or_404(visible, pk=pk)
     if not row.is_ready:
         raise Http404("The report is not ready.")
-    response = send(
-        request,
-        row.file,
-        sha256=row.sha256,
-        content_type="application/pdf",
-        filename=f"report-{row.verification_code}-v{row.version}.pdf",
-        attachment=request.GET.get("download") == "1",
-    )
+    attachment = request.GET.get("download") == "1"
+    if request.user.role == Role.PATIENT or request.GET.get("copy") == "patient":
+        response = patient_copy.send(request, row, attachment=attachment)
+    else:
+        response = send(
+            request,
+            row.file,
+            sha256=row.sha256,
+            content_type="application/pdf",
+            filename=f"report-{row.verification_code}-v{row.version}.pdf",
+            attachment=attachment,
+        )
     audit.record(
         "report.downloaded",
         actor=request.user,

@@ -35,7 +35,7 @@ def _radiologist(user: User) -> dict[str, Any]:
     studies = Study.objects.visible_to(user).select_related("patient").prefetch_related(Prefetch("images", images))
     analyses = Analysis.objects.visible_to(user).select_related("image__study__patient")
     unfinished = analyses.filter(state__in=UNFINISHED).order_by("queued_at")
-    failed = analyses.filter(state=State.FAILED)
+    failed = analyses.to_try_again()
     summaries = [summarise(study) for study in studies[:RECENT_STUDIES]]
     asked = (
         SecondOpinion.objects.filter(
@@ -78,7 +78,7 @@ def _it_staff(user: User) -> dict[str, Any]:
                 "failed": rows.filter(state=State.FAILED, finished_at__gte=now - FAILURES_SINCE).count(),
             }
         )
-    failures = Analysis.objects.filter(state=State.FAILED).order_by("-finished_at")
+    failures = Analysis.objects.to_try_again().order_by("-finished_at")
     return {
         "jobs": jobs,
         "models": [(row, _altered(row)) for row in ModelVersion.objects.filter(active=True)],

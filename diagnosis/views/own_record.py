@@ -24,7 +24,9 @@ MOST_LOOKS = 1_000
 
 
 def _own_reports(request: SignedInRequest) -> ReportQuerySet:
-    visible = Report.objects.visible_to(request.user).select_related("analysis__image__study")
+    visible = Report.objects.visible_to(request.user).select_related(
+        "analysis__image__study__patient", "analysis__image__uploaded_by", "assessment__reader"
+    )
     return visible.order_by("-released_at", "-pk")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -31,11 +32,19 @@ def _opinion(request: SignedInRequest, pk: int) -> SecondOpinion:
     return get_object_or_404(visible.select_related("analysis"), pk=pk)
 
 
-def _refused(form: Form, refusal: ValidationError | actions.WrongState) -> None:
-    if isinstance(refusal, ValidationError):
+def _done(form: Form, verb: Callable[[], object]) -> bool:
+    """Do it where the form is valid; what is refused is said on the form, which keeps what was typed."""
+    if not form.is_valid():
+        return False
+    try:
+        verb()
+    except ValidationError as refusal:
         note_refusal(form, refusal)
+    except actions.WrongState as wrong:
+        form.add_error(None, str(wrong))
     else:
-        form.add_error(None, str(refusal))
+        return True
+    return False
 
 
 @needs("assessment", "create")
@@ -44,16 +53,14 @@ def conclude(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Store the conclusion; the final report is made from it."""
     analysis = _visible_analysis(request, pk)
     form = ConclusionForm(request.POST, auto_id="conclusion_%s")
-    if form.is_valid():
-        try:
-            actions.conclude(
-                acting_user=request.user, analysis=analysis, seen=form.cleaned_data["seen"] or 0, **form.reading
-            )
-        except (ValidationError, actions.WrongState) as refusal:
-            _refused(form, refusal)
-        else:
-            messages.success(request, "The conclusion is saved. The final report is being made.")
-            return redirect("analysis-detail", pk=pk)
+    if _done(
+        form,
+        lambda: actions.conclude(
+            acting_user=request.user, analysis=analysis, seen=form.cleaned_data["seen"] or 0, **form.reading
+        ),
+    ):
+        messages.success(request, "The conclusion is saved. The final report is being made.")
+        return redirect("analysis-detail", pk=pk)
     return analysis_page(request, analysis.pk, conclusion_form=form, status=422)
 
 
@@ -63,14 +70,12 @@ def ask(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Ask a colleague about this image."""
     analysis = _visible_analysis(request, pk)
     form = QuestionForm(request.POST, analysis=analysis, asking=request.user, auto_id="question_%s")
-    if form.is_valid():
-        try:
-            actions.ask_second_opinion(acting_user=request.user, analysis=analysis, **form.cleaned_data)
-        except (ValidationError, actions.WrongState) as refusal:
-            _refused(form, refusal)
-        else:
-            messages.success(request, f"{form.cleaned_data['asked_of']} is asked and was told.")
-            return redirect("analysis-detail", pk=pk)
+    if _done(
+        form,
+        lambda: actions.ask_second_opinion(acting_user=request.user, analysis=analysis, **form.cleaned_data),
+    ):
+        messages.success(request, f"{form.cleaned_data['asked_of']} is asked and was told.")
+        return redirect("analysis-detail", pk=pk)
     return analysis_page(request, analysis.pk, question_form=form, status=422)
 
 
@@ -80,14 +85,12 @@ def answer(request: SignedInRequest, pk: int) -> HttpResponse:
     """Answer what one was asked."""
     opinion = _opinion(request, pk)
     form = ConclusionForm(request.POST, auto_id="answer_%s")
-    if form.is_valid():
-        try:
-            actions.answer_second_opinion(acting_user=request.user, opinion=opinion, **form.reading)
-        except (ValidationError, actions.WrongState) as refusal:
-            _refused(form, refusal)
-        else:
-            messages.success(request, "Your opinion is saved. Your colleague was told.")
-            return redirect("analysis-detail", pk=opinion.analysis_id)
+    if _done(
+        form,
+        lambda: actions.answer_second_opinion(acting_user=request.user, opinion=opinion, **form.reading),
+    ):
+        messages.success(request, "Your opinion is saved. Your colleague was told.")
+        return redirect("analysis-detail", pk=opinion.analysis_id)
     return analysis_page(request, opinion.analysis_id, answer_form=form, status=422)
 
 
@@ -118,14 +121,12 @@ def release(request: SignedInRequest, pk: Any) -> HttpResponse:
     """The letter, and the button that lets the patient see it with the report."""
     report = _report(request, pk)
     form = LetterForm(request.POST or None, initial={"letter": ""})
-    if request.method == "POST" and form.is_valid():
-        try:
-            actions.release_report(acting_user=request.user, report=report, letter=form.cleaned_data["letter"])
-        except actions.WrongState as wrong:
-            _refused(form, wrong)
-        else:
-            messages.success(request, "The report is released to the patient.")
-            return redirect("analysis-detail", pk=report.analysis_id)
+    if request.method == "POST" and _done(
+        form,
+        lambda: actions.release_report(acting_user=request.user, report=report, letter=form.cleaned_data["letter"]),
+    ):
+        messages.success(request, "The report is released to the patient.")
+        return redirect("analysis-detail", pk=report.analysis_id)
     if report.assessment is None or report.is_released:
         messages.warning(
             request,
@@ -145,14 +146,12 @@ def withdraw(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Take a released report back."""
     report = _report(request, pk)
     form = WithdrawalForm(request.POST, auto_id="withdrawal_%s")
-    if form.is_valid():
-        try:
-            actions.withdraw_report(acting_user=request.user, report=report, reason=form.cleaned_data["reason"])
-        except actions.WrongState as wrong:
-            _refused(form, wrong)
-        else:
-            messages.success(request, "The patient no longer sees the report. A copy that was saved stays saved.")
-            return redirect("analysis-detail", pk=report.analysis_id)
+    if _done(
+        form,
+        lambda: actions.withdraw_report(acting_user=request.user, report=report, reason=form.cleaned_data["reason"]),
+    ):
+        messages.success(request, "The patient no longer sees the report. A copy that was saved stays saved.")
+        return redirect("analysis-detail", pk=report.analysis_id)
     return analysis_page(request, report.analysis_id, withdrawal_form=form, status=422)
 
 
@@ -162,12 +161,10 @@ def known_outcome(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Enter what a breast of this study turned out to have."""
     study = get_object_or_404(Study.objects.visible_to(request.user), pk=pk)
     form = KnownOutcomeForm(request.POST, auto_id="outcome_%s")
-    if form.is_valid():
-        try:
-            actions.record_known_outcome(acting_user=request.user, study=study, **form.cleaned_data)
-        except ValidationError as refusal:
-            _refused(form, refusal)
-        else:
-            messages.success(request, "The outcome is saved.")
-            return redirect("study-detail", pk=pk)
+    if _done(
+        form,
+        lambda: actions.record_known_outcome(acting_user=request.user, study=study, **form.cleaned_data),
+    ):
+        messages.success(request, "The outcome is saved.")
+        return redirect("study-detail", pk=pk)
     return study_page(request, study.pk, outcome_form=form, status=422)

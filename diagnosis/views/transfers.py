@@ -19,6 +19,7 @@ from accounts.forms import note_refusal
 from accounts.http import SignedInRequest
 from accounts.models import Patient
 from accounts.permissions import needs
+from accounts.reconfirm import reconfirmed
 from diagnosis import actions
 from diagnosis.models import RecordTransfer, Study
 from diagnosis.privacy_forms import MergeForm, NewRecordForm, OtherRecordForm, SplitForm
@@ -44,6 +45,7 @@ def _tried(form: BaseForm, verb: Callable[[], RecordTransfer]) -> RecordTransfer
 
 @needs("patient", "merge")
 @require_http_methods(["GET", "HEAD", "POST"])
+@reconfirmed
 def merge(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Find the other record by its MRN, compare, choose whose values stay. This record is the one that stays.
 
@@ -116,6 +118,7 @@ def _shown(patient: Patient, name: str) -> str:
 
 @needs("patient", "merge")
 @require_http_methods(["GET", "HEAD", "POST"])
+@reconfirmed
 def split(request: SignedInRequest, pk: Any) -> HttpResponse:
     """Choose the studies that belong to somebody else, and to whom."""
     patient = _patient(request, pk)
@@ -164,6 +167,7 @@ def transfer_list(request: SignedInRequest, pk: Any) -> HttpResponse:
 
 @needs("patient", "merge")
 @require_POST
+@reconfirmed
 def transfer_undo(request: SignedInRequest, pk: Any, transfer: int) -> HttpResponse:
     """Move everything back."""
     patient = _patient(request, pk)

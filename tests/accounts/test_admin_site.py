@@ -10,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 from accounts.actions import create_team, enqueue_mail, notify
 from accounts.admin_rows import TableAdmin, masked_text
 from accounts.models import AuditEvent, Notification, OutgoingMail, Patient, Team, User
+from accounts.notifications import KINDS
 from portal import jobs
 from tests.fixture_sign_in import confirm
 
@@ -350,7 +351,8 @@ def test_notifications_are_counted_and_not_read(client, ivan, rachel):
 
     page = content(client.get("/admin/accounts/notification/"))
 
-    assert "account_event" in page
+    assert "account_event" not in page.replace("kind=account_event", "")
+    assert KINDS["account_event"].label in page
     assert "Radiologist" in page
     for hidden in ("Words for Rachel", "rachel@test.local", "Rachel Radiologist"):
         assert hidden not in page
@@ -363,7 +365,7 @@ def test_the_ledger_shows_metadata_alone(client, ivan, adam, anna, rachel):
 
     page = content(client.get("/admin/accounts/auditevent/?q="))
 
-    assert "patient.created" in page
+    assert "Created the record" in page
     for hidden in (str(anna.pk), "MRN-001", "Żółć", "rachel@test.local", "Open the ledger"):
         assert hidden not in page
     assert client.get(f"/admin/accounts/auditevent/{event.pk}/change/").status_code == 403
@@ -428,3 +430,29 @@ def test_no_model_with_a_patient_in_it_is_registered():
             "image",
             "letter",
         }
+
+
+# In words
+
+
+def test_codes_are_words_in_lists_and_filters(client, ivan, rachel):
+    mail = enqueue_mail(kind="result_ready", recipient="rachel@test.local", subject="s", body="b", user=rachel)
+    claim = jobs.claim(OutgoingMail, mail.pk)
+    claim.finish(state=jobs.State.FAILED, error_code="server_unreachable", error_detail="No route.")
+    client.force_login(ivan)
+
+    page = content(client.get("/admin/accounts/outgoingmail/"))
+
+    assert ">Server unreachable<" in page
+    assert f">{KINDS['result_ready'].label}<" in page
+    for code in ("server_unreachable", "result_ready"):
+        assert code not in page.replace(f"error_code={code}", "").replace(f"kind={code}", "")
+    counted = content(client.get("/admin/accounts/outgoingmail/?_facets=True&error_code=server_unreachable"))
+    assert "Server unreachable (1)" in counted
+    assert str(mail.pk)[:8] in counted
+
+
+def test_a_list_knows_its_headings_on_a_narrow_screen(client, ivan):
+    client.force_login(ivan)
+
+    assert "js/admin-list.js" in client.get("/admin/accounts/outgoingmail/").content.decode()

@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from accounts import audit
 from accounts.ledger import export, signing
 from accounts.models import AuditEvent
+from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
 EXPORT = "/ledger/export/"
@@ -31,6 +32,7 @@ def rows(rachel, anna, study):
 def exported(client, adam, rows, fetch):
     """``exported(format, **filters)``: the bytes of the zip file that Adam gets."""
     client.force_login(adam)
+    confirm(client)
 
     def get(format="jsonl", **filters):
         answer = client.post(EXPORT, {"format": format, **filters})
@@ -172,6 +174,7 @@ def test_a_file_that_is_no_export_is_said_to_be_none(tmp_path, content, settings
 @pytest.mark.parametrize("asked", [{}, {"format": "xlsx"}, {"format": "csv", "from": "2026-99-99"}])
 def test_what_is_not_understood_exports_nothing(client, adam, rows, asked):
     client.force_login(adam)
+    confirm(client)
     answer = client.post(EXPORT, asked, follow=True)
     assert "The export was not made" in answer.content.decode()
     assert not AuditEvent.objects.filter(action="ledger.exported").exists()
@@ -180,6 +183,7 @@ def test_what_is_not_understood_exports_nothing(client, adam, rows, asked):
 def test_too_many_rows_are_refused_with_what_to_do(client, adam, rows, monkeypatch):
     monkeypatch.setattr(export, "MOST_ROWS", 2)
     client.force_login(adam)
+    confirm(client)
     answer = client.post(EXPORT, {"format": "csv"}, follow=True)
     assert "Narrow the days" in answer.content.decode()
     assert not AuditEvent.objects.filter(action="ledger.exported").exists()
@@ -188,6 +192,7 @@ def test_too_many_rows_are_refused_with_what_to_do(client, adam, rows, monkeypat
 def test_without_a_key_nothing_leaves(client, adam, rows, settings):
     settings.LEDGER_KEY_FILE.write_text("damaged")
     client.force_login(adam)
+    confirm(client)
     answer = client.post(EXPORT, {"format": "csv"}, follow=True)
     assert "The export was not made" in answer.content.decode()
     assert not AuditEvent.objects.filter(action="ledger.exported").exists()
@@ -195,4 +200,5 @@ def test_without_a_key_nothing_leaves(client, adam, rows, settings):
 
 def test_the_export_is_not_made_by_following_a_link(client, adam):
     client.force_login(adam)
+    confirm(client)
     assert client.get(EXPORT + "?format=csv").status_code == 405

@@ -15,6 +15,7 @@ from accounts.models import AuditEvent, EmergencyAccess
 from accounts.permissions import may
 from accounts.roles import TABLE
 from tests.fixture_results import concluded, lesion, released, succeeded, with_report
+from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +89,7 @@ def test_whoever_is_shown_something_is_in_the_ledger(client, rachel, adam, petra
             if not may(person, *needed):
                 continue
             client.force_login(person)
+            confirm(client)
             before = AuditEvent.objects.latest("pk").pk
             answer = client.get(address, REMOTE_ADDR=f"192.0.2.{len(shown) % 250}")
             answer.close()
@@ -183,6 +185,7 @@ def test_a_change_that_changes_nothing_shows_the_record_and_is_a_view(api, rache
 )
 def test_a_form_that_comes_back_with_the_record_is_a_view(client, adam, anna, address, typed):
     client.force_login(adam)
+    confirm(client)
 
     answer = client.post(address.format(patient=anna.pk), typed)
 
@@ -209,6 +212,7 @@ def test_comparing_two_records_before_they_are_merged_is_a_view_of_both(client, 
         acting_user=None, mrn="MRN-002", given_name="Ania", family_name="Zolc", birth_date=anna.birth_date, sex="F"
     )
     client.force_login(adam)
+    confirm(client)
 
     answer = client.post(reverse("patient-merge", args=[anna.pk]), {"mrn": "MRN-002"})
 
@@ -222,6 +226,7 @@ def test_an_appointment_that_is_opened_is_a_view_with_the_patient(client, adam, 
         acting_user=adam, patient=anna, at=timezone.now() + timedelta(days=3), place="Room 2", purpose="Ultrasound"
     )
     client.force_login(adam)
+    confirm(client)
 
     client.get(reverse("appointment-change", args=[appointment.pk]))
 
@@ -233,6 +238,7 @@ def test_a_use_of_emergency_access_that_is_reviewed_is_a_view_with_the_patient(c
         user=rachel, patient=anna, reason="She bleeds and nobody is here.", expires_at=timezone.now()
     )
     client.force_login(adam)
+    confirm(client)
 
     assert anna.family_name in client.get(reverse("emergency-review", args=[use.pk])).content.decode()
 

@@ -65,3 +65,12 @@ def test_a_real_site_has_no_demonstration_ribbon(client, settings):
     settings.DEMO = False
 
     assert "synthetic patients" not in client.get("/account/login/").content.decode()
+
+
+def test_the_bell_comes_after_the_navigation(client, rachel):
+    """By keyboard it is reached where it is seen: at the end of the bar."""
+    client.force_login(rachel)
+
+    html = client.get("/").content.decode()
+
+    assert html.index('id="site-menu"') < html.index(">Sign out<") < html.index('id="bell"')

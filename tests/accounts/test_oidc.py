@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
@@ -56,7 +56,7 @@ def provider(server, settings):
 
 def come_in(client, *, next_page: str = ""):
     """Press the button, sign in at the provider, come back."""
-    start = client.get(START, {"next": next_page} if next_page else {})
+    start = client.post(f"{START}?{urlencode({'next': next_page})}" if next_page else START)
     back = requests.get(start["Location"], allow_redirects=False, timeout=5).headers["Location"]
     return client.get(f"{urlsplit(back).path}?{urlsplit(back).query}")
 
@@ -75,8 +75,16 @@ def test_the_sign_in_page_has_the_button_only_where_there_is_a_provider(client, 
     assert START not in client.get(LOGIN).content.decode()
 
 
+def test_a_link_elsewhere_starts_no_sign_in(db, provider):
+    strict = Client(enforce_csrf_checks=True)
+
+    assert strict.get(START, {"next": "/patients/"})["Location"] == LOGIN
+    assert strict.post(START).status_code == 403
+    assert not strict.session.get("socialaccount_states")
+
+
 def test_without_a_provider_its_addresses_are_not_there(client, db):
-    assert client.get(START).status_code == 404
+    assert client.get(START).status_code == client.post(START).status_code == 404
     assert client.get(f"{START}back/?code=x&state=y").status_code == 404
 
 
@@ -215,7 +223,7 @@ def test_an_id_token_without_a_public_keys_signature_is_refused(client, rachel, 
 def test_an_answer_that_nobody_asked_for_is_refused(client, rachel, provider):
     """Login CSRF: somebody else's code and state in her browser."""
     provider.signs_in(sub="s-1", email=rachel.email)
-    theirs = requests.get(client.get(START)["Location"], allow_redirects=False, timeout=5).headers["Location"]
+    theirs = requests.get(client.post(START)["Location"], allow_redirects=False, timeout=5).headers["Location"]
     client.cookies.clear()
 
     answer = client.get(f"{urlsplit(theirs).path}?{urlsplit(theirs).query}")
@@ -226,7 +234,7 @@ def test_an_answer_that_nobody_asked_for_is_refused(client, rachel, provider):
 
 def test_an_answer_works_once(client, rachel, provider):
     provider.signs_in(sub="s-1", email=rachel.email)
-    start = client.get(START)["Location"]
+    start = client.post(START)["Location"]
     back = urlsplit(requests.get(start, allow_redirects=False, timeout=5).headers["Location"])
     client.get(f"{back.path}?{back.query}")
     client.post("/account/logout/")
@@ -236,7 +244,7 @@ def test_an_answer_works_once(client, rachel, provider):
 
 
 def test_the_request_is_bound_to_this_browser_and_names_the_public_address(client, db, provider, settings):
-    asked = parse_qs(urlsplit(client.get(START, HTTP_HOST="127.0.0.1:9")["Location"]).query)
+    asked = parse_qs(urlsplit(client.post(START, HTTP_HOST="127.0.0.1:9")["Location"]).query)
 
     assert asked["redirect_uri"] == [f"{settings.PUBLIC_URL}{START}back/"]
     assert asked["code_challenge_method"] == ["S256"]
@@ -249,7 +257,7 @@ def test_the_request_is_bound_to_this_browser_and_names_the_public_address(clien
 )
 def test_nothing_of_the_address_but_next_is_passed_on(client, adam, provider, query):
     client.force_login(adam)
-    asked = parse_qs(urlsplit(client.get(START + query)["Location"]).query)
+    asked = parse_qs(urlsplit(client.post(START + query)["Location"]).query)
 
     assert set(asked["scope"][0].split()) == {"openid", "profile", "email"}
     assert "evil" not in str(asked)
@@ -275,7 +283,7 @@ def test_a_provider_that_is_down_leaves_the_password(client, rachel, provider, s
     app = settings.SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"][0]
     app["settings"] = {"server_url": "http://127.0.0.1:9"}
 
-    answer = client.get(START)
+    answer = client.post(START)
 
     assert answer.status_code == 403
     assert "sign in with your password" in answer.content.decode()
@@ -284,10 +292,10 @@ def test_a_provider_that_is_down_leaves_the_password(client, rachel, provider, s
 def test_a_provider_that_calls_itself_another_is_refused(client, rachel, provider):
     """Before the browser is sent there, and after: its papers may change in between."""
     provider.signs_in(sub="s-1", email=rachel.email)
-    back = urlsplit(requests.get(client.get(START)["Location"], allow_redirects=False, timeout=5).headers["Location"])
+    back = urlsplit(requests.get(client.post(START)["Location"], allow_redirects=False, timeout=5).headers["Location"])
     provider.issuer = "https://login.evil.example"
 
-    assert client.get(START).status_code == 403
+    assert client.post(START).status_code == 403
     assert client.get(f"{back.path}?{back.query}").status_code == 403
     assert signed_in_as(client) is None
 
@@ -295,7 +303,7 @@ def test_a_provider_that_calls_itself_another_is_refused(client, rachel, provide
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys", "/userinfo"])
 def test_an_answer_of_the_provider_that_leads_elsewhere_is_not_followed(client, rachel, provider, path):
     provider.signs_in(sub="s-1", email=rachel.email)
-    back = urlsplit(requests.get(client.get(START)["Location"], allow_redirects=False, timeout=5).headers["Location"])
+    back = urlsplit(requests.get(client.post(START)["Location"], allow_redirects=False, timeout=5).headers["Location"])
     provider.moved = {path}
 
     assert client.get(f"{back.path}?{back.query}").status_code == 403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -270,6 +271,23 @@ def test_a_number_is_not_guessed(client, code):
 
     assert choose(client, right).status_code == 422
     assert not User.objects.filter(email=EMAIL).exists()
+
+
+def test_a_number_counts_for_ten_minutes_and_a_new_one_can_be_had(client, code, monkeypatch):
+    show(client, code)
+    give_address(client)
+    late = mailed_number()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 10 * 60)
+
+    answer = choose(client, late)
+
+    assert answer.status_code == 422
+    assert "it is too old" in answer.content.decode()
+    assert not User.objects.filter(email=EMAIL).exists()
+    give_address(client)
+    assert choose(client, mailed_number()).status_code == 302
+    assert User.objects.filter(email=EMAIL).exists()
 
 
 def test_a_refused_password_keeps_the_rest(client, code):

@@ -9,6 +9,7 @@ from django.contrib.sessions.backends import base
 from django.contrib.sessions.backends.db import SessionStore
 
 from accounts import invitation_code
+from accounts.actions import create_user
 from accounts.tokens import new_token
 from diagnosis.models.report import Report
 
@@ -31,9 +32,17 @@ def test_a_session_has_165_bits_and_a_new_one_never_takes_an_old_key():
     assert _bits(keys, 36) >= 165
 
 
-def test_the_code_that_checks_a_report_has_96_bits():
+def test_the_code_that_checks_a_report_has_128_bits():
     make = Report._meta.get_field("verification_code").default
-    assert _bits([make() for _ in range(MANY)], 64) >= 96
+    assert _bits([make() for _ in range(MANY)], 64) >= 128
+
+
+@pytest.mark.django_db
+def test_a_one_time_password_has_128_bits():
+    made = [
+        create_user(acting_user=None, email=f"new{number}@test.local", role="radiologist")[1] for number in range(MANY)
+    ]
+    assert _bits(made, 64) >= 128
 
 
 def test_the_code_of_an_invitation_has_75_bits():

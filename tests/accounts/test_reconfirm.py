@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from accounts.models import AuditEvent
+from diagnosis import actions
+from diagnosis.models import Study
 from tests.conftest import PASSWORD
+from tests.fixture_results import filed
 from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +107,88 @@ def test_the_answer_is_in_the_ledger(signed_in, rachel):
 
     event = AuditEvent.objects.get(action="user.reconfirmed")
     assert (event.actor, event.details["by"]) == (rachel, "password")
+
+
+def test_the_session_goes_on_under_a_new_key(client, rachel):
+    """Who read the old key before has nothing of the answer; the list of sessions shows the same one."""
+    signed_in = client
+    signed_in.post("/account/login/", {"login": rachel.email, "password": PASSWORD})
+    former, rows = signed_in.session.session_key, UserSession.objects.filter(user=rachel)
+    shown = rows.get().pk
+
+    signed_in.post(QUESTION, {"password": PASSWORD, "next": FORM})
+
+    current = signed_in.session.session_key
+    assert current != former
+    assert [(row.pk, row.session_key) for row in rows] == [(shown, current)]
+    assert not Session.objects.filter(session_key=former).exists()
+    assert signed_in.get(FORM).status_code == 200
+    thief = Client()
+    thief.cookies[settings.SESSION_COOKIE_NAME] = former
+    assert thief.get(FORM)["Location"].startswith("/account/login/")
+
+
+# Acts that ask
+
+
+def downloads(study, rachel, adam):
+    """Each download of people's data, who may have it, the page that it is on, and that page's filters."""
+    export = actions.request_export(acting_user=adam, studies=Study.objects.filter(pk=study.pk), purpose="Quality.")
+    return [
+        (rachel, "get", "/history/export.csv?label=benign", "/history/", "?label=benign"),
+        (adam, "get", "/users/export.csv?role=radiologist", "/users/", "?role=radiologist"),
+        (adam, "post", "/ledger/export/", "/ledger/", "?action=report.released"),
+        (adam, "get", f"/exports/{export.pk}/package.zip", f"/exports/{export.pk}/", ""),
+    ]
+
+
+def test_a_file_with_peoples_data_asks_first_and_leads_back_to_its_page(study, rachel, adam, settings):
+    settings.EXPORT_NEEDS_CONSENT = False
+    for person, method, address, page, query in downloads(study, rachel, adam):
+        client = Client()
+        client.force_login(person)
+
+        answer = getattr(client, method)(address, headers={"Referer": f"http://testserver{page}{query}"})
+
+        assert answer.status_code == 302, address
+        question = urlsplit(answer["Location"])
+        assert question.path == QUESTION
+        assert parse_qs(question.query)["next"] == [page + query]
+        assert "say first who you are, then ask for it once more" in client.get(answer["Location"]).content.decode()
+        back = client.post(answer["Location"], {"password": PASSWORD, "next": page + query})
+        assert back["Location"] == page + query
+        # The package of the last one is not made yet: its page says so.
+        assert getattr(client, method)(address, {"format": "csv"}).status_code in (200, 404)
+
+
+def test_a_link_to_such_a_file_lets_the_question_open(client, adam, study, rachel):
+    """With ``download`` a browser would save the page of the question under the name of the file."""
+    filed(study=study, by=rachel)
+    client.force_login(adam)
+
+    for page, link in (("/history/", "/history/export.csv"), ("/users/", "/users/export.csv")):
+        html = client.get(page).content.decode()
+        tag = re.search(rf'<a [^>]*href="{link}[^>]*>', html)[0]
+        assert " download" not in tag
+
+
+def test_the_way_back_is_a_page_of_ours_whatever_the_browser_says(client, rachel):
+    client.force_login(rachel)
+
+    answer = client.get("/history/export.csv", headers={"Referer": "https://evil.example/history/?next=//evil"})
+    assert "evil.example" not in answer["Location"]
+    answer = client.get("/history/export.csv", headers={"Referer": "http://testserver/studies/?q=1"})
+    assert answer["Location"].endswith("?next=%2Fhistory%2F")
+
+
+@pytest.mark.parametrize("act", ["merge", "split"])
+def test_joining_and_parting_records_asks_first(client, adam, anna, act):
+    client.force_login(adam)
+    address = f"/patients/{anna.pk}/{act}/"
+
+    for answer in (client.get(address), client.post(address, {"mrn": "MRN-002"})):
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(QUESTION)
+    assert not AuditEvent.objects.filter(action__in=("patient.merged", "patient.split")).exists()
+    confirm(client)
+    assert client.get(address).status_code == 200

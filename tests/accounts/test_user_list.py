@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.actions import create_team, create_user, invite_user, set_teams
 from accounts.models import AuditEvent, User
+from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
 URL = "/users/"
@@ -19,6 +20,7 @@ URL = "/users/"
 
 def test_an_administrator_sees_name_address_role_and_last_sign_in(client, adam, rachel):
     client.force_login(adam)
+    confirm(client)
 
     page = client.get(URL).content.decode()
 
@@ -29,6 +31,7 @@ def test_an_administrator_sees_name_address_role_and_last_sign_in(client, adam, 
 @pytest.mark.parametrize(("who", "status"), [("adam", 200), ("ivan", 200), ("rachel", 403), ("petra", 403)])
 def test_who_may_open_it(client, request, who, status):
     client.force_login(request.getfixturevalue(who))
+    confirm(client)
 
     assert client.get(URL).status_code == status
 
@@ -39,6 +42,7 @@ def test_strangers_are_sent_to_sign_in(client):
 
 def test_it_staff_do_not_see_the_names_of_patients(client, ivan, petra, rachel):
     client.force_login(ivan)
+    confirm(client)
 
     page = client.get(URL).content.decode()
 
@@ -84,12 +88,14 @@ def found(client, query: str) -> set[str]:
 )
 def test_search_and_filters(client, adam, house, query, shown):
     client.force_login(adam)
+    confirm(client)
 
     assert found(client, query.format(team=house.pk)) == shown
 
 
 def test_the_row_says_teams_second_factor_and_what_became_of_the_invitation(client, adam, house):
     client.force_login(adam)
+    confirm(client)
 
     page = client.get(URL).content.decode()
 
@@ -103,6 +109,7 @@ def test_the_row_says_teams_second_factor_and_what_became_of_the_invitation(clie
 )
 def test_it_sorts_and_who_never_signed_in_comes_last(client, adam, house, sort, first):
     client.force_login(adam)
+    confirm(client)
 
     people = list(client.get(f"{URL}?sort={sort}").context["page"])
 
@@ -115,6 +122,7 @@ def test_filters_order_and_page_stay_in_the_address(client, adam):
     for number in range(30):
         create_user(acting_user=None, email=f"u{number:02}@test.local", role="radiologist")
     client.force_login(adam)
+    confirm(client)
 
     page = client.get(f"{URL}?role=radiologist&sort=-email").content.decode()
 
@@ -125,6 +133,7 @@ def test_filters_order_and_page_stay_in_the_address(client, adam):
 
 def test_what_was_searched_for_is_not_in_the_address(client, adam, petra):
     client.force_login(adam)
+    confirm(client)
 
     answer = client.post(URL, {"q": "Petra", "role": "patient"}, follow=True)
 
@@ -137,6 +146,7 @@ def test_a_list_of_many_costs_as_many_queries_as_one_of_few(client, adam, django
     for number in range(24):
         create_user(acting_user=None, email=f"u{number:02}@test.local", role="radiologist")
     client.force_login(adam)
+    confirm(client)
     client.get(URL)
 
     with django_assert_max_num_queries(16):
@@ -145,6 +155,7 @@ def test_a_list_of_many_costs_as_many_queries_as_one_of_few(client, adam, django
 
 def test_htmx_gets_the_rows_alone(client, adam):
     client.force_login(adam)
+    confirm(client)
 
     rows = client.get(f"{URL}?role=administrator", HTTP_HX_REQUEST="true").content.decode()
 
@@ -163,6 +174,7 @@ def exported(client, query: str = "") -> list[list[str]]:
 
 def test_the_file_has_what_the_filters_leave_and_the_ledger_says_so(client, adam, house):
     client.force_login(adam)
+    confirm(client)
 
     heading, *rows = exported(client, "?role=radiologist&active=yes")
 
@@ -179,6 +191,7 @@ def test_the_file_has_what_the_filters_leave_and_the_ledger_says_so(client, adam
 def test_a_formula_in_the_file_is_text(client, adam, rachel):
     User.objects.filter(pk=rachel.pk).update(given_name="=HYPERLINK(1)")
     client.force_login(adam)
+    confirm(client)
 
     assert ["rachel@test.local", "'=HYPERLINK(1)"] in [row[:2] for row in exported(client)]
 
@@ -186,6 +199,7 @@ def test_a_formula_in_the_file_is_text(client, adam, rachel):
 @pytest.mark.parametrize(("who", "status"), [("ivan", 403), ("rachel", 403), ("petra", 403)])
 def test_nobody_else_gets_the_file(client, request, who, status):
     client.force_login(request.getfixturevalue(who))
+    confirm(client)
 
     assert client.get("/users/export.csv").status_code == status
     assert "Export as CSV" not in client.get(URL).content.decode()

@@ -164,6 +164,7 @@ def test_two_packages_have_no_pseudonym_in_common(adam, study, filed):
 def test_who_asked_is_told_and_the_ledger_has_each_step(client, adam, study, filed):
     export = made(asked(adam, [study]))
     client.force_login(adam)
+    confirm(client)
     fetched = client.get(f"/exports/{export.pk}/package.zip")
 
     assert fetched.status_code == 200
@@ -242,6 +243,7 @@ def test_what_cannot_be_cleaned_is_left_out_with_the_reason(client, adam, rachel
     assert "not cleaned with confidence" in reasons[0]
     assert reasons[1] == "the stored file is missing"
     client.force_login(adam)
+    confirm(client)
     page = client.get(f"/exports/{export.pk}/").content.decode()
     assert "2 left out" in page
     assert "Zolc" not in page
@@ -340,6 +342,7 @@ def test_after_its_days_the_file_is_gone_and_the_row_says_so(client, settings, a
     export.refresh_from_db()
     assert (export.file.name, export.salt) == ("", "")
     client.force_login(adam)
+    confirm(client)
     assert client.get(f"/exports/{export.pk}/package.zip").status_code == 404
     assert "Its time has passed" in client.get(f"/exports/{export.pk}/").content.decode()
     assert AuditEvent.objects.filter(action="export.removed").exists()
@@ -363,6 +366,7 @@ def test_a_package_can_be_taken_back(client, adam, study, filed, django_capture_
     export = made(asked(adam, [study]))
     path = Path(export.file.path)
     client.force_login(adam)
+    confirm(client)
 
     with django_capture_on_commit_callbacks(execute=True):
         client.post(f"/exports/{export.pk}/cancel/")

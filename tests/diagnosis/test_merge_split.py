@@ -13,6 +13,7 @@ from diagnosis import actions
 from diagnosis.models import Analysis, RecordTransfer, Report, Study
 from portal.jobs import State
 from tests.fixture_results import succeeded, with_report
+from tests.fixture_sign_in import confirm
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +70,7 @@ def test_everything_moves_to_the_record_that_stays(adam, rachel, anna, second, s
 def test_the_other_record_is_no_longer_listed_or_opened(client, api, adam, anna, second):
     merged(adam, source=second, target=anna)
     client.force_login(adam)
+    confirm(client)
 
     assert "MRN-002" not in client.get("/patients/").content.decode()
     assert client.get(f"/patients/{second.pk}/")["Location"] == f"/patients/{anna.pk}/"
@@ -81,6 +83,7 @@ def test_the_other_record_is_no_longer_listed_or_opened(client, api, adam, anna,
 def test_a_record_is_found_by_the_number_and_name_of_the_other_one(client, adam, anna, second, words):
     merged(adam, source=second, target=anna)
     client.force_login(adam)
+    confirm(client)
 
     found = client.post("/patients/", {"q": words}, follow=True)
 
@@ -167,6 +170,7 @@ def test_undo_gives_both_records_back(client, adam, rachel, anna, second, study,
     assert (analysis.patient_id, analysis.patient_name) == (second.pk, "zolc ania mrn-002")
     assert message.patient_id == second.pk
     client.force_login(adam)
+    confirm(client)
     assert client.get(f"/patients/{second.pk}/").status_code == 200
 
 
@@ -254,6 +258,7 @@ def test_only_administrators_merge_split_and_undo(client, request, adam, anna, s
         with pytest.raises(PermissionDenied):
             verb()
     client.force_login(person)
+    confirm(client)
     for path in ("merge", "split", "transfers"):
         assert client.get(f"/patients/{anna.pk}/{path}/").status_code == 404
     assert client.post(f"/patients/{anna.pk}/transfers/{transfer.pk}/undo/").status_code == 404
@@ -297,6 +302,7 @@ def test_the_wrong_person_s_report_is_taken_back_at_once_and_nobody_sees_it_unre
     old.refresh_from_db()
     assert old.status == "superseded"
     client.force_login(petra)
+    confirm(client)
     assert client.get(f"/reports/{old.pk}.pdf").status_code == 404
     new = with_report(analysis)
     assert not new.is_released
@@ -343,6 +349,7 @@ def test_a_new_record_that_is_refused_leaves_nothing_behind(adam, anna, study):
 
 def test_the_other_record_is_found_by_its_mrn_which_no_address_shows(client, adam, anna, second, other_study):
     client.force_login(adam)
+    confirm(client)
 
     page = client.post(f"/patients/{anna.pk}/merge/", {"mrn": "MRN-002"})
 
@@ -361,6 +368,7 @@ def test_the_other_record_is_found_by_its_mrn_which_no_address_shows(client, ada
 @pytest.mark.parametrize("typed", ["MRN-404", "MRN-001", "", "x" * 100, "<b>"])
 def test_another_record_that_is_none_is_said(client, adam, anna, typed):
     client.force_login(adam)
+    confirm(client)
 
     page = client.post(f"/patients/{anna.pk}/merge/", {"mrn": typed})
 
@@ -370,6 +378,7 @@ def test_another_record_that_is_none_is_said(client, adam, anna, typed):
 
 def test_a_merge_by_the_page(client, adam, anna, second, other_study):
     client.force_login(adam)
+    confirm(client)
     decided = {"mrn": "MRN-002", "decided": "1", "keep_phone": "source", "keep_given_name": "target"}
 
     refused = client.post(f"/patients/{anna.pk}/merge/", decided)
@@ -389,6 +398,7 @@ def test_a_merge_by_the_page(client, adam, anna, second, other_study):
 
 def test_a_split_by_the_page(client, adam, rachel, anna, second, study):
     client.force_login(adam)
+    confirm(client)
     page = f"/patients/{anna.pk}/split/"
     assert "Ultrasound of" in client.get(page).content.decode()
 

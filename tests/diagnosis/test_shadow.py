@@ -313,6 +313,7 @@ def test_neither_the_interface_for_programs_nor_the_export_nor_the_report_has_it
     body = api(rachel).get(f"/api/v1/analyses/{read_analysis.pk}/").content.decode().lower()
     assert [word for word in SECRET_WORDS if word in body] == []
     client.force_login(rachel)
+    just_confirmed(client)
     rows = b"".join(client.get(reverse("history-export")).streaming_content).decode().lower()
     assert [word for word in SECRET_WORDS if word in rows] == []
     report = Report.objects.select_related("analysis__image__study__patient").get(analysis=read_analysis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count
 
 import pytest
@@ -178,3 +179,48 @@ def test_an_ultrasound_study_has_no_exam_score(reading, study, rachel):
     for seed in range(2):
         succeeded(study=study, by=rachel, seed=seed)
     assert "The exam as a whole" not in page(reading, study)
+
+
+# Sent twice
+
+
+def hidden_key(html: str) -> str:
+    return re.search(r'name="once" value="([0-9a-f-]{36})"', html)[1]
+
+
+def test_a_form_sent_twice_makes_one_study(reading, anna):
+    address = reverse("study-create", args=[anna.pk])
+    typed = {"modality": "US", "clinical_history": "Lump.", "once": hidden_key(reading.get(address).content.decode())}
+
+    first, second = reading.post(address, typed), reading.post(address, typed)
+
+    assert first.status_code == second.status_code == 302
+    assert first.url == second.url
+    assert Study.objects.count() == 1
+    assert AuditEvent.objects.filter(action="study.created").count() == 1
+
+
+def test_each_showing_of_the_form_makes_a_study_of_its_own(reading, anna):
+    address = reverse("study-create", args=[anna.pk])
+    for _ in range(2):
+        key = hidden_key(reading.get(address).content.decode())
+        reading.post(address, {"modality": "US", "clinical_history": "Lump.", "once": key})
+
+    assert Study.objects.count() == 2
+
+
+def test_what_was_changed_after_going_back_is_another_study(reading, anna):
+    address = reverse("study-create", args=[anna.pk])
+    key = hidden_key(reading.get(address).content.decode())
+    reading.post(address, {"modality": "US", "laterality": "L", "once": key})
+    reading.post(address, {"modality": "US", "laterality": "R", "once": key})
+
+    assert sorted(Study.objects.values_list("laterality", flat=True)) == ["L", "R"]
+
+
+def test_somebody_elses_key_opens_nothing(reading, client, anna, study, adam, rachel):
+    address = reverse("study-create", args=[anna.pk])
+    answer = reading.post(address, {"modality": "US", "once": str(study.pk)})
+
+    assert answer.url != reverse("study-detail", args=[study.pk])
+    assert reading.post(address, {"modality": "US", "once": "not a key"}).status_code == 422

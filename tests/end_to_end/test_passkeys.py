@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from tests.end_to_end.browser import Visitor
 from tests.end_to_end.processes import ROOT, Site, wait_until
+from tests.fixture_sign_in import keep_off_the_edge
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 EMAIL = "rachel@test.local"
@@ -157,6 +158,7 @@ def test_an_app_is_added_with_the_key_that_the_page_shows(browser, hasty):
 
 
 def _shown(secret: str) -> str:
+    keep_off_the_edge(5)  # until the browser has typed and sent it
     return totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
 
 

@@ -9,12 +9,14 @@ from django.urls import reverse
 
 from accounts.actions import create_team
 from accounts.notifications import KINDS
+from tests.fixture_sign_in import confirm
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 
 def page(client, user, address, status=200):
     client.force_login(user)
+    confirm(client)
     answer = client.get(address)
     assert answer.status_code == status
     return answer.content.decode()
