@@ -18,7 +18,10 @@ from accounts.models import User
 class SecondFactorAdapter(DefaultMFAAdapter):
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "This code is wrong or was used already. Wait for the next one, then try again.",
+        "incorrect_code": (
+            "This code is wrong or was used already. Wait for the next one, then try again. "
+            "If that is refused too, look whether your telephone's clock is right."
+        ),
         "cannot_delete_authenticator": (
             "Your role needs a second factor and this is your last one. Add another first, then remove this one."
         ),

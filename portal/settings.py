@@ -301,7 +301,6 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # A code counts in its own step of 30 seconds alone (ASVS V6.5.5): who types too late takes the next one.
 MFA_TOTP_TOLERANCE = 0
-"""The code before and the code after are taken too: clocks of telephones differ. Each works once (accounts.actions)."""
 MFA_RECOVERY_CODE_DIGITS = 10
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}
