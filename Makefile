@@ -71,8 +71,8 @@ lint: $(DEV_READY) $(NODE_READY)
 	say $(BIN)/mypy; \
 	say $(BIN)/bandit --quiet --severity-level medium --recursive accounts diagnosis portal ml; \
 	echo "detect-secrets"; known=$$(mktemp); cp .secrets.baseline $$known; \
-	$(BIN)/detect-secrets-hook --baseline $$known $$(git ls-files) >$$known.said; \
-	case $$? in 0|3) ;; *) cat $$known.said; status=1;; esac; rm -f $$known $$known.said; \
+	found=0; $(BIN)/detect-secrets-hook --baseline $$known $$(git ls-files) >$$known.said || found=$$?; \
+	case $$found in 0|3) ;; *) cat $$known.said; status=1;; esac; rm -f $$known $$known.said; \
 	say $(BIN)/djlint templates --lint --quiet; \
 	for script in $$(find static/js -name '*.js'); do say node --check "$$script"; done; \
 	exit $$status

@@ -29,6 +29,7 @@ COMMANDS = {
     "ablate": "measure what each preprocessing step brings",
     "baselines": "cross-validate classical classifiers and frozen features",
     "paper": "run the published recipe, leaky and leak-safe",
+    "tried": "measure what was tried on the ultrasound model beside what is served",
     "shortcuts": "test whether the hospital or burned-in marks give the answer",
 }
 

@@ -58,6 +58,30 @@ def provenance(described: dict[str, Any], *, command: str) -> dict[str, Any]:
     }
 
 
+def evaluation_head(described: dict[str, Any], manifest: dict[str, Any], *, notes: Sequence[str]) -> dict[str, Any]:
+    """What ``evaluation.json`` begins with: whose figures they are and which commands made them.
+
+    Args:
+        described: the run's ``run.json``.
+        manifest: with the digest of the graph.
+        notes: sentences about this run that a reader of the card must know.
+    """
+    return {
+        "model": {
+            **{name: manifest[name] for name in ("name", "version", "status")},
+            "sha256": manifest["files"][MODEL_FILE],
+        },
+        "command": manifest["release_command"],
+        "training_command": described["command"],
+        "date": manifest["released"],
+        "libraries": manifest["libraries"],
+        "recipe": described["recipe"],
+        "seed": described["seed"],
+        "data": described["data"],
+        "notes": list(notes),
+    }
+
+
 def seal(folder: Path, manifest: dict[str, Any], *, files: Sequence[str] | None = None) -> None:
     """Write the manifest with the digests of the named files, by default of all in the folder, and its own seal."""
     if files is None:

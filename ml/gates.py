@@ -2,15 +2,16 @@
 
 Everything that is fitted is measured on what it was not fitted on: good images by fits on the other folds and on the
 other collections, computed foreign images by fits that saw neither their kind nor (a second figure) their family, real
-foreign images and further good ones by the shipped reference, which never sees any of them. One thing is not out of
-fold: the embedding is the shipped network's, which was trained on the good images; the figures across collections and
-on further good images do not depend on that.
+foreign images and further good ones by the shipped reference, which never sees any of them. A collection of real
+foreign images may be *taught*: the shipped reference learns from all of it, and each half of its patients is measured
+by a fit that saw the other half alone. One thing is not out of fold: the embedding is the shipped network's, which was
+trained on the good images; the figures across collections and on further good images do not depend on that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from ml.data.records import ImageRecord
 from ml.elsewhere import as_exported_elsewhere
+from ml.embedding_distances import DISTANCES
 from ml.foreign import FAMILY_OF, KINDS, make_foreign
 from ml.images import Letterbox, network_input, read_image, to_grey
 from ml.metrics import RESAMPLES
@@ -48,9 +50,6 @@ SPOILT = 100
 
 WATCHED = ("size", "aspect", "colour", "doppler", "blank", "contrast", "exposure", "text", "blur")
 """Quality values whose distribution is kept for monitoring; ``crop`` and ``noise`` repeat ``size`` and ``blur``."""
-
-_NEIGHBOURS = 10
-_MAHALANOBIS_AXES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +89,7 @@ class Material:
         spoilt: good images spoilt, by spoiler.
         other: real images of other kinds, by folder.
         accepted: further good images that nothing is fitted on, by folder.
+        taught: real images of other kinds that the reference learns from, by collection.
     """
 
     good: Seen
@@ -101,6 +101,7 @@ class Material:
     spoilt: Mapping[str, Seen]
     other: Mapping[str, Seen]
     accepted: Mapping[str, Seen]
+    taught: Mapping[str, Seen] = field(default_factory=dict)
 
 
 class Onlooker:
@@ -136,6 +137,7 @@ def gather(
     limits: QualityLimits | None = None,
     foreign: Sequence[Path] = (),
     accepted: Sequence[Path] = (),
+    taught: Sequence[ImageRecord] = (),
     made_each: int = MADE_EACH,
     spoilt: int = SPOILT,
     own_kinds: Collection[str] = (),
@@ -149,14 +151,18 @@ def gather(
         limits: quality limits; by default the model's.
         foreign: folders of real images of other kinds.
         accepted: folders of good images of other origin.
+        taught: real images of other kinds that the reference may learn from.
         made_each: computed images of each foreign kind.
         spoilt: good images for each spoiler.
         own_kinds: computed kinds that are what the model knows, and therefore not foreign to it.
         seed: of everything drawn at random.
 
     Raises:
-        ValueError: a folder holds no images.
+        ValueError: a folder holds no images, or is both taught and to be measured as unseen.
     """
+    twice = {folder.name for folder in foreign} & {each.source for each in taught}
+    if twice:
+        raise ValueError(f"{min(twice)} is taught to the gate and so cannot be measured as unseen. Name it once.")
     onlooker = Onlooker(model, limits=limits or model.limits)
     folders: list[dict[str, Seen]] = []
     for named in (foreign, accepted):
@@ -198,6 +204,12 @@ def gather(
         spoilt={name: onlooker.see(spoil(name)) for name in SPOILERS},
         other=folders[0],
         accepted=folders[1],
+        taught={
+            source: onlooker.see(
+                ((each.leak_group, read_image(each.path)) for each in taught if each.source == source), always=True
+            )
+            for source in sorted({each.source for each in taught})
+        },
     )
 
 
@@ -215,16 +227,18 @@ def fit_and_study(
         the reference, and for ``evaluation.json``: ``false_refusals`` (by collection, out of fold), ``by_check`` (share
         of good images that each check refuses), ``across_sets``, ``accepted_elsewhere``, ``spoilt_images``,
         ``made_images`` (by kind, the kind left out of the fit), ``made_families`` (the family left out),
-        ``other_images``, ``distances`` (what distances in the embedding alone would refuse), ``novelty``, and
+        ``other_images`` (a taught collection by halves), ``untaught_images`` (a taught collection by a fit without it),
+        ``distances`` (what distances in the embedding alone would refuse), ``novelty``, and
         ``monitoring`` (the inputs' reference for :func:`ml.monitoring.drift_report`).
     """
-    good, made, named = material.good, material.made, np.asarray(material.sources)
+    good, named = material.good, np.asarray(material.sources)
+    made, kinds, families = _foreign(material)
     fitted = fit_novelty(
         good.examples,
         made.examples,
         sources=material.sources,
         folds=material.folds,
-        kinds=material.kinds,
+        kinds=kinds,
         views=material.views.examples,
         view_folds=material.folds,
         false_refusals=false_refusals,
@@ -240,7 +254,7 @@ def fit_and_study(
 
     refused = good.refused(scores, threshold)
     false, across, by_check = {}, {}, {}
-    every_kind = np.ones(len(material.kinds), bool)
+    every_kind = np.ones(len(kinds), bool)
     names = sorted(set(material.sources))
     for name in names:
         own = named == name
@@ -252,9 +266,10 @@ def fit_and_study(
             across[f"{name}, fitted without it"] = grouped_rate(
                 good.refused(unseen, threshold)[own].astype(float), groups, resamples=resamples
             )
-    kind = np.asarray(material.kinds)
+    kind = np.asarray(kinds)
     by_kind = made.refused(fitted.left_out, threshold)
-    family = np.array([FAMILY_OF[each] for each in material.kinds])
+    family = np.array(families)
+    computed = np.arange(len(kinds)) < len(material.kinds)
     by_family = np.zeros(len(family), bool)
     for each in np.unique(family):
         without = fit(np.ones(len(named), bool), family != each).scores(made.examples)
@@ -264,6 +279,11 @@ def fit_and_study(
         values = seen.refused(reference.scores(seen.examples), threshold).astype(float)
         return grouped_rate(values, seen.groups, resamples=resamples)
 
+    def of_family(refused_images: NDArray[np.bool_], name: str) -> dict[str, Any]:
+        rows = np.flatnonzero(family == name)
+        groups = [made.groups[row] for row in rows]
+        return grouped_rate(refused_images[rows].astype(float), groups, resamples=resamples)
+
     figures = {
         "false_refusals": false,
         "by_check": by_check,
@@ -271,9 +291,15 @@ def fit_and_study(
         "accepted_elsewhere": {name: shipped(seen) for name, seen in material.accepted.items()},
         "spoilt_images": {name: shipped(seen) for name, seen in material.spoilt.items()},
         "made_images": {each: wilson_rate(by_kind[kind == each]) for each in dict.fromkeys(material.kinds)},
-        "made_families": {each: wilson_rate(by_family[family == each]) for each in dict.fromkeys(family.tolist())},
-        "all_made_images": wilson_rate(by_kind),
-        "other_images": {name: shipped(seen) for name, seen in material.other.items()},
+        "made_families": {
+            each: wilson_rate(by_family[family == each]) for each in dict.fromkeys(family[computed].tolist())
+        },
+        "all_made_images": wilson_rate(by_kind[computed]),
+        "other_images": {
+            **{name: shipped(seen) for name, seen in material.other.items()},
+            **{name: of_family(by_kind, name) for name in material.taught},
+        },
+        "untaught_images": {name: of_family(by_family, name) for name in material.taught},
         "distances": study_distances(material, reference, scores, false_refusals=false_refusals),
         "novelty": {
             "threshold": threshold,
@@ -288,6 +314,26 @@ def fit_and_study(
     measured = {name: values for name, values in inputs.items() if len(values) >= BINS}
     figures["monitoring"] = monitoring_reference({**measured, CHECK: scores})
     return reference, figures
+
+
+def _foreign(material: Material) -> tuple[Seen, tuple[str, ...], tuple[str, ...]]:
+    """All foreign images that the reference learns from, with their kinds and families.
+
+    Each half of a taught collection's groups is a kind of its own, so that what is left out turn by turn is half of it.
+    """
+    parts, kinds = [material.made], list(material.kinds)
+    families = [FAMILY_OF[kind] for kind in material.kinds]
+    for source, seen in material.taught.items():
+        half = {group: number % 2 for number, group in enumerate(sorted(set(seen.groups)))}
+        parts.append(seen)
+        kinds += [f"{source}, half {1 + half[group]}" for group in seen.groups]
+        families += [source] * len(seen.groups)
+    joined = Seen(
+        Examples.joined([part.examples for part in parts]),
+        tuple(names for part in parts for names in part.failed),
+        tuple(group for part in parts for group in part.groups),
+    )
+    return joined, tuple(kinds), tuple(families)
 
 
 def _by_check(seen: Seen, rows: NDArray[np.bool_], *, novelty: NDArray[np.bool_]) -> dict[str, float]:
@@ -316,12 +362,8 @@ def study_distances(
     """
     named = np.asarray(material.sources)
     embeddings = material.good.examples.embeddings
-    methods: dict[str, Callable[[NDArray[np.float32]], Callable[[NDArray[np.float32]], NDArray[np.float64]]]] = {
-        "Mahalanobis distance": _mahalanobis,
-        "distance to the 10th neighbour": _neighbour_distance,
-    }
     figures: dict[str, dict[str, float]] = {}
-    for title, method in methods.items():
+    for title, method in DISTANCES.items():
         held_out = np.zeros(len(embeddings))
         for fold in np.unique(material.folds):
             own = material.folds == fold
@@ -348,23 +390,3 @@ def _ran(folders: Mapping[str, Seen]) -> dict[str, Seen]:
             chosen = tuple(seen.groups[row] for row in rows)
             kept[name] = Seen(seen.examples.take(rows), tuple(() for _ in rows), chosen)
     return kept
-
-
-def _mahalanobis(known: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    """Distance from the mean along the leading axes (Lee et al. 2018, one Gaussian)."""
-    mean = known.mean(axis=0)
-    variances, vectors = np.linalg.eigh(np.cov(known - mean, rowvar=False))
-    axes = vectors[:, -_MAHALANOBIS_AXES:] / np.sqrt(np.maximum(variances[-_MAHALANOBIS_AXES:], 1e-12))
-    return lambda embeddings: np.asarray((((embeddings - mean) @ axes) ** 2).sum(axis=1))
-
-
-def _neighbour_distance(known: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
-    """Cosine distance to the k-th nearest good image (Sun et al. 2022)."""
-    unit = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
-
-    def measure(embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        directions = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-        rank = min(_NEIGHBOURS, len(unit)) - 1
-        return np.asarray(np.partition(1 - directions @ unit.T, rank, axis=1)[:, rank], np.float64)
-
-    return measure

@@ -105,7 +105,21 @@ class LogitTable:
 
     def take(self, chosen: NDArray[np.bool_]) -> LogitTable:
         """The chosen images only."""
-        rows = np.flatnonzero(chosen)
+        return self._rows(np.flatnonzero(chosen))
+
+    def ordered(self, keys: Sequence[str]) -> LogitTable:
+        """The rows of the given images, in their order.
+
+        Raises:
+            ValueError: an image has no row here, or is asked for twice.
+        """
+        place = {key: row for row, key in enumerate(self.keys)}
+        missing = [key for key in keys if key not in place]
+        if missing or len(set(keys)) != len(keys):
+            raise ValueError(f"The table has no row for {missing[0]}." if missing else "An image is named twice.")
+        return self._rows(np.array([place[key] for key in keys], dtype=np.intp))
+
+    def _rows(self, rows: NDArray[np.intp]) -> LogitTable:
         return LogitTable(
             keys=tuple(self.keys[row] for row in rows),
             sources=tuple(self.sources[row] for row in rows),

@@ -19,7 +19,7 @@ from ml.goals import COMPARISON_HEADER, comparison_rows
 from ml.markdown import markdown_table
 from ml.registry import InstalledModel
 from ml.results import Commands, ResultRow, main_table, model_rows, other_table, read_results
-from ml.side_results import ablation_table, shortcut_table
+from ml.side_results import ablation_table, shortcut_table, tried_table
 from ml.storage import read_json
 
 _MARKED = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
@@ -56,6 +56,7 @@ def page_sections(models: Sequence[InstalledModel], *, results: Path, plots: str
         "more": other_table(rows, commands),
         "ablations": ablation_table(results, commands),
         "shortcuts": shortcut_table(results, commands),
+        "tried": tried_table(results, commands),
         "commands": commands.as_list(),
         "goals": _of_each(models, evaluations, _goals),
         "looks": _of_each(models, evaluations, lambda model, found: _body(looks_section(found))),

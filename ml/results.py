@@ -18,8 +18,8 @@ from ml.markdown import figure_text, markdown_table, number_text
 
 SPLITS = ("leak-safe", "leaky")
 
-EFFECTS, ORIGIN = "effects", "origin"
-"""The key by which a file of ``python -m ml ablate`` or ``python -m ml shortcuts`` is known."""
+EFFECTS, ORIGIN, TRIED = "effects", "origin", "tried"
+"""The key by which a file of ``python -m ml ablate``, ``python -m ml shortcuts`` or ``python -m ml tried`` is known."""
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -93,7 +93,7 @@ class ResultRow:
 
 def is_side_result(content: object) -> bool:
     """Whether a file's content belongs to :mod:`ml.side_results`, and so is no list of rows."""
-    return isinstance(content, Mapping) and "command" in content and bool({EFFECTS, ORIGIN} & set(content))
+    return isinstance(content, Mapping) and "command" in content and bool({EFFECTS, ORIGIN, TRIED} & set(content))
 
 
 def read_results(folder: Path) -> list[ResultRow]:

@@ -1,4 +1,4 @@
-"""Results that are not rows of the one table: ablations of preprocessing, and tests for shortcuts."""
+"""Results that are not rows of the one table: ablations, tests for shortcuts, and ideas that were tried."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import Any
 
 from ml.goals import SETS
 from ml.markdown import figure_text, markdown_table
-from ml.results import EFFECTS, ORIGIN, Commands, is_side_result
+from ml.results import COLUMNS, EFFECTS, ORIGIN, TRIED, Commands, is_side_result
 from ml.storage import read_json
 
 
 def ablation_table(folder: Path, commands: Commands) -> str:
-    """Each step of preprocessing with its figure and its paired difference to none; empty without such a file."""
-    rows = []
+    """Each step of preprocessing with its figure and its paired difference to none; empty without such a file.
+
+    The steps of one set stand together, whatever files state them; what two files state is shown once.
+    """
+    rows: list[list[Any]] = []
+    effects: dict[tuple[str, str, str], tuple[Mapping[str, Any], str]] = {}
     for content in _contents(folder, EFFECTS):
-        letter = commands.letter(content["command"])
         for effect in content[EFFECTS]:
+            effects.setdefault((effect["set"], effect["step"], effect["figure"]), (effect, content["command"]))
+    for place in dict.fromkeys(name for name, _, _ in effects):
+        for effect, command in (found for (name, _, _), found in effects.items() if name == place):
+            letter = commands.letter(command)
             shift = {
                 "value": effect["difference"],
                 "low": effect["difference_low"],
@@ -50,7 +57,8 @@ def shortcut_table(folder: Path, commands: Commands) -> str:
         for source, figure in content.get("marks_only", {}).items():
             title = f"malignancy on {SETS.get(source, source)} guessed from marks and crop alone: AUC"
             rows.append([title, figure["n"], figure_text(figure), "0.500 by chance", letter])
-        for key, title in (("masked", str(content["model"])), ("frozen_when_masked", "frozen features")):
+        judges = {"masked": f"fold networks of {content['model']}", "frozen_when_masked": "frozen features"}
+        for key, title in judges.items():
             for source, figures in content.get(key, {}).items():
                 for name in ("accuracy", "auc_malignant"):
                     what = f"{title} on {SETS.get(source, source)}, text and calipers masked: {name.replace('_', ' ')}"
@@ -58,6 +66,43 @@ def shortcut_table(folder: Path, commands: Commands) -> str:
                     masked = figures["masked"][name]
                     rows.append([what, masked["n"], figure_text(masked), beside, letter])
     return markdown_table(["question", "n", "answer", "beside", "command"], rows) if rows else ""
+
+
+def tried_table(folder: Path, commands: Commands) -> str:
+    """What was tried on the classification and on the outline, one idea to a line; empty without such a file."""
+    parts = []
+    for content in _contents(folder, TRIED):
+        letter = commands.letter(content["command"])
+        for key, names, what in ((TRIED, COLUMNS, "Label and risk"), ("outlines", OUTLINE_COLUMNS, "Outline")):
+            found = content.get(key, [])
+            shown = [name for name in names if any(each["figure"] == name for each in found)]
+            lines = []
+            for place, idea in dict.fromkeys((each["set"], each["idea"]) for each in found):
+                own = {each["figure"]: each for each in found if (each["set"], each["idea"]) == (place, idea)}
+                first = next(iter(own.values()))
+                cells = [_beside_served(own[name]) if name in own else "-" for name in shown]
+                lines.append([SETS.get(place, place), idea, first["passes"], first["n"], *cells, letter])
+            lines.sort(key=lambda line: list(SETS.values()).index(line[0]) if line[0] in SETS.values() else len(SETS))
+            header = ["set", "idea", "passes", "n", *(names[name] for name in shown), "command"]
+            if lines:
+                parts += [f"{what}, beside {content['model']}:", markdown_table(header, lines)]
+    return "\n\n".join(parts)
+
+
+OUTLINE_COLUMNS = {
+    "dice_mean": "mean Dice",
+    "missed_lesions": "lesions missed",
+    "false_lesions": "normal images with an outline",
+}
+"""Figures of an outline; the last one has an n of its own, the normal images."""
+
+
+def _beside_served(figure: Mapping[str, Any]) -> str:
+    """The figure and its difference; where there can be none, for it is what is served, its own interval."""
+    if figure["difference_low"] == figure["difference_high"] == figure["difference"] == 0:
+        return figure_text(figure)
+    shift = {"value": figure["difference"], "low": figure["difference_low"], "high": figure["difference_high"]}
+    return f"{figure['value']:.3f}, {_signed(shift)}"
 
 
 def _contents(folder: Path, key: str) -> Iterator[Mapping[str, Any]]:

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.data.readers import LAYOUTS, read_collections
+from ml.commands.options import add_layout, add_resamples
+from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.storage import write_json, write_text
 
@@ -42,8 +43,8 @@ def run(arguments: Sequence[str]) -> int:
                 )
             # After each collection, so that a run that is stopped leaves what it has.
             content = {"command": command, "effects": [each.as_dict() for each in effects]}
-            write_json(options.out / "ablations.json", content)
-            write_text(options.out / "ablations.md", as_markdown(effects))
+            write_json(options.out / f"{options.name}.json", content)
+            write_text(options.out / f"{options.name}.md", as_markdown(effects))
     except ModuleNotFoundError as error:
         # scikit-learn serves comparisons only, so a site that runs models does without it.
         print(f"{error.name} is not installed. Run: pip install -r requirements-dev.txt", file=sys.stderr)
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Written: {options.out / 'ablations.json'} and ablations.md")
+    print(f"Written: {options.out / options.name}.json and {options.name}.md")
     return 0
 
 
@@ -59,11 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml ablate", description=__doc__)
     parser.add_argument("--data", type=Path, action="append", default=[], help="ultrasound collection; repeatable")
     parser.add_argument("--mammograms", type=Path, action="append", default=[], help="mammograms; repeatable")
-    parser.add_argument("--layout", choices=LAYOUTS, default="shared", help="how the folders are laid out")
+    add_layout(parser)
     parser.add_argument("--weights", type=Path, required=True, help="headless ImageNet weights (.weights.h5)")
     parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the features")
-    parser.add_argument("--out", type=Path, required=True, help="folder of ablations.json and ablations.md")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the two reports")
+    parser.add_argument("--name", default="ablations", help="of the reports, NAME.json and NAME.md")
     parser.add_argument("--step", action="append", default=[], help="measure this step only; repeatable")
-    parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    add_resamples(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the places of normal tissue")
     return parser

@@ -9,11 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.batch import default_workers
 from ml.bench_suite import BenchError, Plan, as_json, as_text, measure
 from ml.commands.files import image_files
+from ml.commands.options import add_installed_model, add_speed
 from ml.registry import active_model, find_model
-from ml.runtime import THREADS
 from ml.storage import write_text
 
 
@@ -62,14 +61,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml bench", description=__doc__)
-    parser.add_argument("--modality", default="us", type=str.lower, choices=["us", "mg", "cesm"])
-    parser.add_argument("--model", help="name of an installed model; by default the modality's active one")
-    parser.add_argument("--version", help="with --model: its version; by default the newest")
+    add_installed_model(parser)
     parser.add_argument("--images", type=Path, metavar="DIR", help="images to time with; by default made ones")
     parser.add_argument("--quick", action="store_true", help="30 runs of each row instead of 200")
     parser.add_argument("--runs", type=int, help="runs of each single-image row")
-    parser.add_argument("--threads", type=int, default=THREADS, help="threads of one forward pass")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="images of the batch at the same time")
+    add_speed(parser, workers="images of the batch at the same time")
     parser.add_argument("--no-keras", action="store_true", help="leave out what needs TensorFlow")
     parser.add_argument("--no-training", action="store_true", help="leave out the training epochs")
     parser.add_argument("--json", action="store_true", help="JSON instead of the table")

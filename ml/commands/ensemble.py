@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml.commands.options import add_resamples
 from ml.evaluate import cross_validation
 from ml.logits import LogitTable, joined
 from ml.results import ResultRow, model_rows
@@ -57,5 +58,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", action="append", required=True, help="NAME=FILE: a run's out-of-fold.csv; repeat")
     parser.add_argument("--out", type=Path, required=True, help="JSON file for the rows, below docs/results")
     parser.add_argument("--members", action="store_true", help="also the rows of each run by itself")
-    parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
+    add_resamples(parser)
     return parser

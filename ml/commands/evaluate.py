@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from ml.batch import analyse_files, default_workers, load_workers
+from ml.batch import analyse_files, load_workers
 from ml.commands.files import printable
+from ml.commands.options import add_installed_model, add_resamples, add_speed
 from ml.contract import LABELS, Outcome, Prediction
 from ml.data.records import DataError
 from ml.data.tables import read_labels, read_table
 from ml.figures import Judged, all_figures, stated_reliability
 from ml.plots import draw_reliability, draw_roc
 from ml.registry import active_model, find_model
-from ml.runtime import THREADS, AnyModel
+from ml.runtime import AnyModel
 from ml.storage import write_json
 
 _SHOWN = 10
@@ -145,13 +146,10 @@ def _summary(metrics: dict[str, Any]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml evaluate", description=__doc__)
-    parser.add_argument("--modality", default="us", type=str.lower, choices=["us", "mg", "cesm"])
+    add_installed_model(parser)
     parser.add_argument("--labels", type=Path, required=True, help="CSV with image, label and optionally group")
     parser.add_argument("--root", type=Path, required=True, help="folder that the image paths are relative to")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="folder for metrics.json and the plots")
-    parser.add_argument("--model", help="name of an installed model; by default the modality's active one")
-    parser.add_argument("--version", help="with --model: its version; by default the newest")
-    parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="images analysed at the same time")
-    parser.add_argument("--threads", type=int, default=THREADS, help="threads of one forward pass")
+    add_resamples(parser)
+    add_speed(parser)
     return parser

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.data.readers import LAYOUTS, read_collections
+from ml.commands.options import add_collections, add_run_folder
+from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.whole_image.recipe import WholeImageRecipe
 
@@ -51,13 +52,10 @@ def run(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml fit", description=__doc__)
     parser.add_argument("--recipe", type=Path, required=True, help="YAML file, such as ml/recipes/vgg16.yaml")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of a collection; repeatable")
-    parser.add_argument("--layout", choices=LAYOUTS, default="shared", help="how the folders are laid out")
+    add_collections(parser)
     parser.add_argument("--weights", help="headless weights, imagenet or none; by default as the recipe says")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    add_run_folder(parser)
     parser.add_argument("--folds", action="store_true", help="cross-validate on the given folds")
     parser.add_argument("--final", action="store_true", help="train on all images")
     parser.add_argument("--leaky", action="store_true", help="show what splitting augmented copies at random reads")
-    parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     return parser

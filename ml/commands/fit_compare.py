@@ -1,15 +1,17 @@
-"""``python -m ml fit_compare``: finished runs of ``ml fit`` in one table, leaky beside leak-safe."""
+"""``python -m ml fit_compare``: finished runs of ``ml fit`` in one table, leaky beside leak-safe, or paired."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml.commands.options import add_resamples
 from ml.data.records import DataError
 from ml.storage import write_json
-from ml.whole_image.comparison import as_table, comparison_rows
+from ml.whole_image.comparison import as_table, comparison_rows, paired_rows
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -17,10 +19,17 @@ def run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m ml fit_compare", description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder that ml fit wrote")
     parser.add_argument("--out", type=Path, help="write the rows as JSON")
-    parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
+    add_resamples(parser)
+    parser.add_argument("--paired", action="store_true", help="what each later run has over the first, leak-safe")
     options = parser.parse_args(arguments)
+    if options.paired and len(options.runs) < 2:
+        parser.error("--paired needs at least two runs")
     try:
-        rows = comparison_rows(options.runs, resamples=options.resamples)
+        if options.paired:
+            command = shlex.join(["python", "-m", "ml", "fit_compare", *arguments])
+            rows = paired_rows(options.runs, command=command, resamples=options.resamples)
+        else:
+            rows = comparison_rows(options.runs, resamples=options.resamples)
     except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

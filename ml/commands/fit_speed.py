@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.data.readers import LAYOUTS, read_collections
+from ml.commands.options import add_collections
+from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.whole_image.recipe import WholeImageRecipe
 
@@ -16,8 +17,7 @@ def run(arguments: Sequence[str]) -> int:
     """Print both times and their ratio; exit 0, or 1 with a sentence on stderr when recipe or data are wrong."""
     parser = argparse.ArgumentParser(prog="python -m ml fit_speed", description=__doc__)
     parser.add_argument("--recipe", type=Path, required=True, help="YAML file of a recipe that freezes layers")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of a collection; repeatable")
-    parser.add_argument("--layout", choices=LAYOUTS, default="shared")
+    add_collections(parser)
     parser.add_argument("--weights", help="headless weights, imagenet or none; by default as the recipe says")
     parser.add_argument("--images", type=int, default=128, help="images of the epoch")
     parser.add_argument("--seed", type=int, default=20)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ml.data.readers import LAYOUTS, read_collections
+from ml.commands.options import add_collections, add_resamples
+from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.gates import MADE_EACH, SPOILT, fit_and_study, gather
 from ml.novelty import EMBEDDING_WEIGHT
@@ -37,15 +38,14 @@ def run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m ml gates", description=__doc__)
     parser.add_argument("--model", help="name of an installed model; by default the active one for ultrasound")
     parser.add_argument("--version", help="with --model: its version; by default the newest")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of good images with labels")
-    parser.add_argument("--layout", choices=LAYOUTS, default="shared")
+    add_collections(parser, meaning="folder of good images with labels")
     parser.add_argument("--foreign", type=Path, action="append", default=[], help="folder of images of other kinds")
     parser.add_argument("--accepted", type=Path, action="append", default=[], help="folder of further good images")
     parser.add_argument("--made", type=int, default=MADE_EACH, help="computed images of each foreign kind")
     parser.add_argument("--spoilt", type=int, default=SPOILT, help="good images that each spoiler is tried on")
     parser.add_argument("--embedding-weight", type=float, default=EMBEDDING_WEIGHT, help="0 leaves the embedding out")
     parser.add_argument("--default-limits", action="store_true", help="this version's quality limits, not the model's")
-    parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    add_resamples(parser)
     parser.add_argument("--out", type=Path, help="write the figures there, JSON")
     parser.add_argument("--reference", type=Path, help="write the fitted reference there, .npz")
     options = parser.parse_args(arguments)

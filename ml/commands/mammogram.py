@@ -1,22 +1,32 @@
-"""``python -m ml mammogram train | release``: the detector on mammograms."""
+"""``python -m ml mammogram train | release | compare``: the detector on mammograms."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from ml.commands.options import (
+    add_collections,
+    add_headless_weights,
+    add_recipe_entries,
+    add_release,
+    add_resamples,
+    add_run_folder,
+    artifact_folder,
+    chosen_entries,
+    headless_weights,
+)
 from ml.contract import ImageError
-from ml.data.readers import LAYOUTS, read_collections
-from ml.data.records import DataError, ImageRecord
+from ml.data.readers import read_collections
+from ml.data.records import FOLDS, DataError, ImageRecord
 from ml.mammogram.recipe import DetectorRecipe
 from ml.mammogram.results import result_rows
-from ml.registry import ARTIFACTS
 from ml.storage import read_json, write_json
 
 
@@ -28,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     command = ["mammogram", *arguments]
     try:
         records = read_collections(options.data, layout=options.layout)
-        return _train(options, records, command) if options.step == "train" else _release(options, records, command)
+        return _STEPS[options.step](options, records, command)
     except (DataError, ImageError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -38,11 +48,8 @@ def _train(options: argparse.Namespace, records: Sequence[ImageRecord], command:
     named = yaml.safe_load(options.config.read_text(encoding="utf-8")) if options.config else {}
     if not isinstance(named, dict):
         raise ValueError(f"{options.config} must hold a mapping of recipe entries.")
-    chosen = {name: getattr(options, name) for name in _entries() if getattr(options, name) is not None}
-    recipe = DetectorRecipe.from_mapping({**named, **chosen})
-    weights = None if options.weights == "none" else Path(options.weights)
-    if weights is not None and not weights.is_file():
-        raise DataError(f"{weights} does not exist. Give the headless MobileNetV2 weights, or none.")
+    recipe = DetectorRecipe.from_mapping({**named, **chosen_entries(options, DetectorRecipe)})
+    weights = headless_weights(options)
     # TensorFlow takes seconds to load: wrong options are reported before.
     from ml.mammogram.training import PARTS, train_detector
 
@@ -60,7 +67,7 @@ def _train(options: argparse.Namespace, records: Sequence[ImageRecord], command:
 
 
 def _release(options: argparse.Namespace, records: Sequence[ImageRecord], command: Sequence[str]) -> int:
-    folder = options.out or ARTIFACTS / options.name / options.version
+    folder = artifact_folder(options)
     from ml.mammogram.release import release_detector
 
     release_detector(
@@ -80,34 +87,48 @@ def _release(options: argparse.Namespace, records: Sequence[ImageRecord], comman
     return 0
 
 
-def _entries() -> dict[str, type]:
-    return {field.name: int if field.type == "int" else float for field in dataclasses.fields(DetectorRecipe)}
+def _compare(options: argparse.Namespace, records: Sequence[ImageRecord], command: Sequence[str]) -> int:
+    if len(options.run) < 2:
+        raise ValueError("Name at least two runs: --run FIRST --run LATER.")
+    records = [record for record in records if options.fold is None or record.fold == options.fold]
+    from ml.baselines.comparison import as_markdown
+    from ml.mammogram.comparison import paired_rows
+    from ml.mammogram.release import WITHOUT_MUSCLE
+
+    rows = paired_rows(
+        options.run,
+        records,
+        without_muscle=WITHOUT_MUSCLE,
+        command=shlex.join(["python", "-m", "ml", *command]),
+        resamples=options.resamples,
+    )
+    print(as_markdown(rows))
+    if options.out:
+        write_json(options.out, [row.as_dict() for row in rows])
+        print(f"Written: {options.out}")
+    return 0
+
+
+_STEPS = {"train": _train, "release": _release, "compare": _compare}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml mammogram", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--data", type=Path, action="append", required=True, help="folder of a collection; repeatable")
-    shared.add_argument("--layout", choices=LAYOUTS, default="shared", help="how the folders are laid out")
+    add_collections(shared)
     shared.add_argument("--threads", type=int, default=1, help="of TensorFlow")
     train = steps.add_parser("train", parents=[shared], help="five leak-safe folds, then one network on all films")
-    train.add_argument("--weights", required=True, help="headless ImageNet weights (.weights.h5), or none")
-    train.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train.add_argument("--config", type=Path, help="YAML file with recipe entries; flags override it")
-    train.add_argument("--seed", type=int, default=20)
+    add_headless_weights(train)
+    add_run_folder(train)
     train.add_argument("--part", action="append", help="train this part alone, such as fold-0 or final; repeatable")
-    train.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    recipe = train.add_argument_group("recipe")
-    for name, kind in _entries().items():
-        recipe.add_argument(f"--{name.replace('_', '-')}", dest=name, type=kind)
+    add_recipe_entries(train, DetectorRecipe)
     release = steps.add_parser("release", parents=[shared], help="measure a run out of fold and write the artefact")
-    release.add_argument("--run", type=Path, required=True, help="folder that train wrote")
-    release.add_argument("--name", default="mg-patches")
-    release.add_argument("--version", required=True, help="such as 1.0.0")
-    release.add_argument("--foreign", type=Path, action="append", default=[], help="images that are no mammograms")
-    release.add_argument("--note", action="append", default=[], help="sentence about this run for the card")
-    release.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    add_release(release, written_by="train", name="mg-patches", statuses=())
     release.add_argument("--results", type=Path, help="JSON file that receives the rows of the one table")
-    release.add_argument("--out", type=Path, help="the artefact's folder; by default ml/artifacts/NAME/VERSION")
+    compare = steps.add_parser("compare", parents=[shared], help="what later runs have over the first, film by film")
+    compare.add_argument("--run", type=Path, action="append", required=True, help="folder that train wrote; repeatable")
+    compare.add_argument("--fold", type=int, choices=range(FOLDS), help="films of this fold alone, for stopped runs")
+    add_resamples(compare)
+    compare.add_argument("--out", type=Path, help="JSON file that receives the rows")
     return parser

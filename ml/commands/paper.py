@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.data.readers import LAYOUTS, read_collections
+from ml.commands.options import add_collections, add_resamples
+from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.storage import write_json
 
@@ -39,11 +40,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml paper", description=__doc__)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of a collection; repeatable")
-    parser.add_argument("--layout", choices=LAYOUTS, default="shared", help="how the folders are laid out")
+    add_collections(parser)
     parser.add_argument("--weights", type=Path, required=True, help="headless ImageNet weights (.weights.h5)")
     parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the frozen features")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the rows")
-    parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    add_resamples(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the leaky split, the augmentation and the head")
     return parser

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ml.batch import Analysed, analyse_files, default_workers, load_workers
+from ml.batch import Analysed, analyse_files, load_workers
 from ml.commands.files import image_files, printable
+from ml.commands.options import add_installed_model, add_speed
 from ml.contract import ModelIdentity, Outcome, OutcomeState
 from ml.registry import active_model, find_model
-from ml.runtime import THREADS
 
 Pixels = NDArray[np.uint8]
 
@@ -93,14 +93,11 @@ def _analyse(paths: Sequence[Path], *, models: Sequence[Any], options: argparse.
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml predict", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="image files or folders of them")
-    parser.add_argument("--modality", default="us", type=str.lower, choices=["us", "mg", "cesm"])
-    parser.add_argument("--model", help="name of an installed model; by default the modality's active one")
-    parser.add_argument("--version", help="with --model: its version; by default the newest")
+    add_installed_model(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--maps", type=Path, metavar="DIR", help="write the malignant Grad-CAM map of each image")
     parser.add_argument("--masks", type=Path, metavar="DIR", help="write the outline of each lesion, 0 or 255")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="images analysed at the same time")
-    parser.add_argument("--threads", type=int, default=THREADS, help="threads of one forward pass")
+    add_speed(parser)
     return parser
 
 

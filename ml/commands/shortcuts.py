@@ -1,5 +1,5 @@
 """``python -m ml shortcuts``: can the hospital be guessed from an installed model's embedding, do burned-in marks give
-the answer away, and what do frozen features lose when the marks are painted over."""
+the answer away, and what do frozen features and the model's fold networks lose when the marks are painted over."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ml.data.readers import LAYOUTS, read_collections
+from ml.commands.options import add_collections, add_resamples
+from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.registry import find_model
 from ml.runtime import LoadedModel, load_installed
@@ -33,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
             raise DataError(
                 f"{options.model} is no classifier of whole images: it has no embedding of a hospital to test."
             )
-        from ml.shortcuts import embed, hospital_figures, marks_figures, marks_only, paired_figures
+        from ml.shortcuts import embed, hospital_figures, marks_figures, marks_only, masked_figures, paired_figures
 
         report: dict[str, Any] = {
             "command": shlex.join(["python", "-m", "ml", "shortcuts", *arguments]),
@@ -42,6 +43,11 @@ def run(arguments: Sequence[str]) -> int:
         }
         if options.marks:
             report["marks_only"] = marks_figures(marks_only(records), records, resamples=options.resamples)
+        if options.run is not None:
+            from ml.looks.folds import FoldNetworks
+
+            networks = FoldNetworks(options.run, records)
+            report["masked"] = masked_figures(networks.probabilities, records, resamples=options.resamples)
         if options.weights is not None:
             # TensorFlow takes seconds to load: without weights it is not needed.
             from ml.baselines.frozen import FeatureStore
@@ -69,15 +75,17 @@ def run(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml shortcuts", description=__doc__)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder of a collection; repeatable")
-    parser.add_argument("--layout", choices=LAYOUTS, default="shared", help="how the folders are laid out")
+    add_collections(parser)
     parser.add_argument("--model", default="us-mobilenetv2", help="installed model")
     parser.add_argument("--version", help="by default the newest")
+    parser.add_argument(
+        "--run", type=Path, help="the model's training run: tests its fold networks on masked images they never saw"
+    )
     parser.add_argument("--marks", action="store_true", help="measure what marks alone give away")
     parser.add_argument(
         "--weights", type=Path, help="headless ImageNet weights: tests frozen features on masked images"
     )
     parser.add_argument("--cache", type=Path, help="folder that keeps the frozen features")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the report")
-    parser.add_argument("--resamples", type=int, default=2000, help="of every bootstrap")
+    add_resamples(parser)
     return parser

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.artifact import MODEL_FILE, WEIGHTS_FILE, provenance, seal, staged
+from ml.artifact import MODEL_FILE, WEIGHTS_FILE, evaluation_head, provenance, seal, staged
 from ml.card import write_card
 from ml.contract import LABELS
 from ml.data.records import FOLDS, ImageRecord
@@ -128,18 +128,7 @@ class _Writer:
         # Sealed again: from here on the model has its gate.
         seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE, NOVELTY_FILE, SIMILAR_FILE))
         parts["monitoring"] = monitoring_of(folder, records, run=self._run)
-        evaluation = {
-            "model": {**identity, "sha256": manifest["files"][MODEL_FILE]},
-            "command": manifest["release_command"],
-            "training_command": self._described["command"],
-            "date": manifest["released"],
-            "libraries": manifest["libraries"],
-            "recipe": self._described["recipe"],
-            "seed": self._described["seed"],
-            "data": self._described["data"],
-            "notes": list(notes),
-            **parts,
-        }
+        evaluation = {**evaluation_head(self._described, manifest, notes=notes), **parts}
         write_json(folder / "evaluation.json", evaluation)
         write_card(folder / "MODEL_CARD.md", manifest=manifest, evaluation=evaluation)
         seal(folder, manifest)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -106,18 +107,22 @@ def train_two_looks(
 def keras_network(network: TwoLookNetwork) -> Network:
     """Run the Keras network one canvas at a time, as the runtime runs its graph."""
     graph = explained_two_looks(network)
+    return lambda pixels: run_graph(graph, pixels)[0]
 
-    def forward(pixels: NDArray[np.float32]) -> LookForward:
-        stated = {name: np.asarray(value)[0] for name, value in graph.predict_on_batch(pixels).items()}
-        rows, columns = stated["activation_maps"].shape[:2]
-        return LookForward(
-            logits=stated["logits"],
-            maps=stated["activation_maps"] * np.float32(1 / (rows * columns)),
-            embedding=stated["embedding"],
-            mask=stated["mask"][..., 0],
+
+def run_graph(graph: keras.Model, pixels: NDArray[np.float32]) -> list[LookForward]:
+    """What :func:`ml.networks.two_looks.explained_two_looks` says of each canvas, float32 (N, S, S, 3) in [-1, 1]."""
+    stated = {name: np.asarray(value) for name, value in graph.predict_on_batch(pixels).items()}
+    rows, columns = stated["activation_maps"].shape[1:3]
+    return [
+        LookForward(
+            logits=stated["logits"][place],
+            maps=stated["activation_maps"][place] * np.float32(1 / (rows * columns)),
+            embedding=stated["embedding"][place],
+            mask=stated["mask"][place, ..., 0],
         )
-
-    return forward
+        for place in range(len(pixels))
+    ]
 
 
 def read_held_out(

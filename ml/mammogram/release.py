@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import platform
 import shlex
 import shutil
-import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.artifact import MODEL_FILE, WEIGHTS_FILE, evaluation_head, provenance, seal, staged
 from ml.calibrate import SUSPICION_CUTS
 from ml.contract import LABELS
 from ml.data.records import ImageRecord
@@ -34,12 +30,9 @@ from ml.mammogram.reading import read_run
 from ml.mammogram.refusals import kept_film_refusals
 from ml.mammogram.training import restore_detector
 from ml.metrics import RESAMPLES
-from ml.registry import MANIFEST, manifest_seal, read_manifest, verified_bytes
+from ml.registry import read_manifest, verified_bytes
 from ml.storage import read_json, write_bytes, write_json
 
-MODEL_FILE = "model.tflite"
-WEIGHTS_FILE = "weights.npz"
-LIBRARIES = ("tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "opencv-python-headless")
 STATUS = "research"
 """mini-MIAS may be used for research alone, so no model trained on it is ever more than that."""
 
@@ -81,11 +74,7 @@ def release_detector(
         raise ValueError(f"{run} was trained on other films. Pass the same --data in the same order.")
     if not (run / "final" / "network.npz").is_file():
         raise ValueError(f"{run / 'final' / 'network.npz'} does not exist. Finish the training first.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and renamed at the end: a worker never sees half a model.
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
-        written = Path(staging) / folder.name
-        written.mkdir()
+    with staged(folder) as written:
         _write_artifact(
             written,
             run,
@@ -97,9 +86,6 @@ def release_detector(
             resamples=resamples,
             command=shlex.join(["python", "-m", "ml", *arguments]),
         )
-        if folder.exists():
-            shutil.rmtree(folder)
-        written.rename(folder)
 
 
 def _write_artifact(
@@ -142,23 +128,12 @@ def _write_artifact(
         command=command,
     )
     # The graph is measured through the runtime, which needs a manifest: a first one, without the reports.
-    _seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
+    seal(folder, manifest, files=(MODEL_FILE, WEIGHTS_FILE))
     parts["parity"] = _parity(folder, trained, twin, records[:: max(1, len(records) // _PARITY_FILMS)])
-    evaluation = {
-        "model": {**identity, "sha256": manifest["files"][MODEL_FILE]},
-        "command": command,
-        "training_command": described["command"],
-        "date": manifest["released"],
-        "libraries": manifest["libraries"],
-        "recipe": described["recipe"],
-        "seed": described["seed"],
-        "data": described["data"],
-        "notes": list(notes),
-        **parts,
-    }
+    evaluation = {**evaluation_head(described, manifest, notes=notes), **parts}
     write_json(folder / "evaluation.json", evaluation)
     write_detector_card(folder / "MODEL_CARD.md", manifest=manifest, evaluation=evaluation)
-    _seal(folder, manifest, files=sorted(path.name for path in folder.iterdir() if path.name != MANIFEST))
+    seal(folder, manifest)
 
 
 def _muscle(without: bool) -> str:
@@ -202,24 +177,9 @@ def _manifest(
             "suspicion_cuts": list(SUSPICION_CUTS),
         },
         "quality_limits": limits.as_dict(),
-        "recipe": described["recipe"],
-        "seed": described["seed"],
-        "initial_weights_sha256": described["weights_sha256"],
-        "training_command": described["command"],
-        "release_command": command,
-        "released": datetime.now(UTC).date().isoformat(),
-        "libraries": {
-            "python": platform.python_version(),
-            **{library: importlib.metadata.version(library) for library in LIBRARIES},
-        },
+        **provenance(described, command=command),
         "files": {},
     }
-
-
-def _seal(folder: Path, manifest: dict[str, Any], *, files: Sequence[str]) -> None:
-    manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
-    manifest["seal"] = manifest_seal(manifest)
-    write_json(folder / MANIFEST, manifest)
 
 
 def _parity(folder: Path, trained: Detector, twin: Detector, records: Sequence[ImageRecord]) -> dict[str, Any]:

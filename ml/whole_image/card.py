@@ -223,6 +223,7 @@ def _refusals(evaluation: Mapping[str, Any]) -> str:
         "false_refusals": "good, out of fold",
         "spoilt_images": "good, spoilt",
         "other_images": "other kind, real",
+        "untaught_images": "other kind, real, the gate fitted without it",
         "made_families": "other kind, computed, family left out",
     }
     for key, title in kinds.items():
@@ -231,8 +232,19 @@ def _refusals(evaluation: Mapping[str, Any]) -> str:
 
 By the quality checks and the novelty gate together. The quality limits were set on the good images below, so their
 rate is not an estimate for other devices. *Left out*: the gate was fitted without that family of images.
+{_taught(refusals)}
 
 {markdown_table(["images", "which", "n", "share refused"], rows)}"""
+
+
+def _taught(refusals: Mapping[str, Any]) -> str:
+    names = sorted(refusals.get("untaught_images", {}))
+    if not names:
+        return ""
+    return (
+        f"The gate learnt from {', '.join(names)}: the images of each half of the patients are judged by a fit that "
+        "saw those of the other half."
+    )
 
 
 def _files(manifest: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:

@@ -6,7 +6,9 @@ Each row is one figure with its n and its 95 % interval by bootstrap over groups
 from __future__ import annotations
 
 import csv
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,27 +80,102 @@ def _system(recipe: WholeImageRecipe, weights: str) -> str:
     return f"{recipe.network}, {recipe.side} px, {start}, {frozen}"
 
 
-def _figures(
-    path: Path, recipe: WholeImageRecipe, *, resamples: int
-) -> tuple[dict[str, dict[str, float | int | None]], str]:
-    with path.open(newline="", encoding="utf-8") as handle:
-        table = list(csv.DictReader(handle))
-    classes = recipe.classes
-    positive = positive_class(classes)
-    probabilities = softmax(np.array([[float(row[f"logit_{name}"]) for name in classes] for row in table]))
-    labels = np.array([classes.index(row["label"] if row["label"] in classes else "abnormal") for row in table])
-    guess = probabilities.argmax(axis=1)
+@dataclass(frozen=True, slots=True)
+class _Predictions:
+    """Predictions of one run under one split, in the order of its table.
 
-    def measure(chosen: NDArray[np.intp]) -> dict[str, float]:
-        is_positive = labels[chosen] == positive
-        sensitivity, specificity = sensitivity_specificity(is_positive, guess[chosen] == positive)
+    Attributes:
+        classes: names of the columns.
+        keys, groups, sources: of each image (N,).
+        labels: (N,) indices into the classes.
+        probabilities: (N, classes).
+    """
+
+    classes: tuple[str, ...]
+    keys: tuple[str, ...]
+    groups: tuple[str, ...]
+    sources: tuple[str, ...]
+    labels: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, path: Path, recipe: WholeImageRecipe) -> _Predictions:
+        with path.open(newline="", encoding="utf-8") as handle:
+            table = list(csv.DictReader(handle))
+        classes = recipe.classes
+        names = [row["label"] if row["label"] in classes else "abnormal" for row in table]
+        return cls(
+            classes=classes,
+            keys=tuple(row["key"] for row in table),
+            groups=tuple(row["group"] for row in table),
+            sources=tuple(row["source"] for row in table),
+            labels=np.array([classes.index(name) for name in names], dtype=np.intp),
+            probabilities=softmax(np.array([[float(row[f"logit_{name}"]) for name in classes] for row in table])),
+        )
+
+    def measure(self, chosen: NDArray[np.intp]) -> dict[str, float]:
+        """Figures on the chosen images; sensitivity and specificity are those of the most probable class."""
+        positive = positive_class(self.classes)
+        labels, probabilities = self.labels[chosen], self.probabilities[chosen]
+        guess, is_positive = probabilities.argmax(axis=1), labels == positive
+        sensitivity, specificity = sensitivity_specificity(is_positive, guess == positive)
         return {
-            "accuracy": float((labels[chosen] == guess[chosen]).mean()),
-            f"auc_{classes[positive]}": area_under_curve(is_positive, probabilities[chosen, positive]),
+            "accuracy": float((labels == guess).mean()),
+            f"auc_{self.classes[positive]}": area_under_curve(is_positive, probabilities[:, positive]),
             "sensitivity": sensitivity,
             "specificity": specificity,
         }
 
-    figures = bootstrap(measure, [row["group"] for row in table], resamples=resamples)
-    sources = "+".join(sorted({row["source"] for row in table}))
+
+def paired_rows(runs: Sequence[Path], *, command: str, resamples: int = RESAMPLES) -> list[dict[str, Any]]:
+    """How much the leak-safe figures of each later run exceed those of the first, on the same images.
+
+    Paired: every sample of the bootstrap holds the same images for both runs.
+
+    Args:
+        runs: folders with ``out-of-fold.csv``; at least two.
+        command: that was given, for the rows.
+        resamples: of the bootstrap.
+
+    Raises:
+        DataError: a run is unfinished or has other images or classes.
+    """
+    read = []
+    for run in runs:
+        path = run / TABLES["leak-safe"]
+        if not path.is_file():
+            raise DataError(f"{path} does not exist. Train with --folds first.")
+        read.append(_Predictions.read(path, WholeImageRecipe.from_mapping(read_json(run / "run.json")["recipe"])))
+    first, *others = read
+    rows = []
+    for run, other in zip(runs[1:], others, strict=True):
+        if (other.keys, other.classes) != (first.keys, first.classes):
+            raise DataError(f"{run} and {runs[0]} are not runs of the same images and classes.")
+        figures = bootstrap(functools.partial(_difference, first, other), first.groups, resamples=resamples)
+        for name, figure in figures.items():
+            found = figure.as_dict()
+            rows.append(
+                {
+                    "system": f"{run.name} less {runs[0].name}",
+                    "split": "leak-safe",
+                    "set": "+".join(sorted(set(first.sources))),
+                    "figure": f"{name}, paired difference",
+                    **{key: found[key] for key in ("n", "value", "low", "high")},
+                    "command": command,
+                }
+            )
+    return rows
+
+
+def _difference(first: _Predictions, other: _Predictions, chosen: NDArray[np.intp]) -> dict[str, float]:
+    before, after = first.measure(chosen), other.measure(chosen)
+    return {name: after[name] - value for name, value in before.items()}
+
+
+def _figures(
+    path: Path, recipe: WholeImageRecipe, *, resamples: int
+) -> tuple[dict[str, dict[str, float | int | None]], str]:
+    predictions = _Predictions.read(path, recipe)
+    figures = bootstrap(predictions.measure, predictions.groups, resamples=resamples)
+    sources = "+".join(sorted(set(predictions.sources)))
     return {name: figure.as_dict() for name, figure in figures.items()}, sources

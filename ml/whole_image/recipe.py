@@ -109,6 +109,10 @@ class Training:
         validation: share of the training groups set aside for the curve and early stopping; never the reported fold.
         patience: epochs without a lower validation loss after which training stops and the best weights return;
             0 trains all epochs and keeps the last weights.
+        least_fall: share of the first epoch's training loss that must be gone after the last epoch. A training that
+            fell less learnt nothing, as happens at high rates, and is begun again from the next seed; judged on
+            training images alone. 0 keeps every training.
+        restarts: how often a training is begun again at most.
     """
 
     epochs: int = 10
@@ -120,6 +124,8 @@ class Training:
     class_weights: str = "balanced"
     validation: float = 0.15
     patience: int = 0
+    least_fall: float = 0.0
+    restarts: int = 0
 
     def __post_init__(self) -> None:
         _within("training.epochs", self.epochs, 1, 10_000)
@@ -131,6 +137,10 @@ class Training:
         _one_of("training.class_weights", self.class_weights, ("balanced", "none"))
         _within("training.validation", self.validation, 0, 0.5)
         _within("training.patience", self.patience, 0, 10_000)
+        _within("training.least_fall", self.least_fall, 0, 0.99)
+        _within("training.restarts", self.restarts, 0, 10)
+        if bool(self.least_fall) != bool(self.restarts):
+            raise RecipeError("training.least_fall and training.restarts belong together: set both, or neither.")
         if self.patience and not self.validation:
             raise RecipeError("training.patience needs training.validation above 0: early stopping must watch images.")
 

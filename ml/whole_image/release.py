@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ml.artifact import MODEL_FILE, provenance, seal, staged
+from ml.artifact import MODEL_FILE, evaluation_head, provenance, seal, staged
 from ml.contract import LABELS
 from ml.data.pixels import read_pixels
 from ml.data.records import DataError, ImageRecord
@@ -60,6 +60,7 @@ def release_whole_image(
     folder: Path,
     films: Path | None = None,
     foreign: Sequence[Path] = (),
+    taught: Sequence[ImageRecord] = (),
     notes: Sequence[str] = (),
     resamples: int = RESAMPLES,
     arguments: Sequence[str] = (),
@@ -76,6 +77,7 @@ def release_whole_image(
         folder: the artefact's folder.
         films: low-energy films with finding masks, to test the maps on.
         foreign: folders of images of other kinds, to measure refusals.
+        taught: labelled images of other kinds that the novelty gate learns from; measured by halves of their patients.
         notes: sentences about this run that a reader of the card must know.
         resamples: of every bootstrap.
         arguments: the command line, for the record.
@@ -117,19 +119,10 @@ def release_whole_image(
             "files": {},
         }
         parts["parity"] = _write_graph(written, run, records, recipe=recipe, manifest=manifest, scratch=Path(scratch))
-        parts["refusals"] = _write_gates(written, records, manifest=manifest, foreign=foreign, resamples=resamples)
-        evaluation = {
-            "model": {"name": name, "version": version, "status": status, "sha256": manifest["files"][MODEL_FILE]},
-            "command": manifest["release_command"],
-            "training_command": described["command"],
-            "date": manifest["released"],
-            "libraries": manifest["libraries"],
-            "recipe": described["recipe"],
-            "seed": described["seed"],
-            "data": described["data"],
-            "notes": list(notes),
-            **parts,
-        }
+        parts["refusals"] = _write_gates(
+            written, records, manifest=manifest, foreign=foreign, taught=taught, resamples=resamples
+        )
+        evaluation = {**evaluation_head(described, manifest, notes=notes), **parts}
         write_json(written / "evaluation.json", evaluation)
         write_card(written / "MODEL_CARD.md", manifest=manifest, evaluation=evaluation)
         seal(written, manifest)
@@ -226,13 +219,15 @@ def _write_gates(
     *,
     manifest: dict[str, Any],
     foreign: Sequence[Path],
+    taught: Sequence[ImageRecord],
     resamples: int,
 ) -> dict[str, Any]:
     """Fit the novelty gate and the index of similar cases on the shipped graph, and measure all refusals."""
     model = load_folder(folder)
     if not isinstance(model, LoadedModel):
         raise DataError("The artefact is not a classifier.")
-    material = gather(records, model, foreign=foreign, own_kinds=_OWN_KINDS.get(manifest["modality"], ()))
+    own_kinds = _OWN_KINDS.get(manifest["modality"], ())
+    material = gather(records, model, foreign=foreign, taught=taught, own_kinds=own_kinds)
     reference, figures = fit_and_study(material, resamples=resamples)
     index = fit_similar(
         material.good.examples.embeddings,

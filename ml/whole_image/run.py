@@ -16,10 +16,10 @@ from ml.data.readers import file_digest
 from ml.data.records import FOLDS, DataError, ImageRecord, summary
 from ml.networks.zoo import IMAGENET, RANDOM
 from ml.plots import draw_curves
-from ml.runs import claim_run, save_network
+from ml.runs import History, claim_run, save_network
 from ml.storage import write_text
 from ml.whole_image.fitting import Fitted, Samples, fit, new_network, predict_logits
-from ml.whole_image.recipe import WholeImageRecipe
+from ml.whole_image.recipe import Training, WholeImageRecipe
 from ml.whole_image.views import ViewTable, build_views
 
 CURVES = {"train_loss": "training loss", "validation_loss": "validation loss", "validation_auc": "validation AUC"}
@@ -83,6 +83,12 @@ def leaky_part(records: Sequence[ImageRecord], recipe: WholeImageRecipe, *, seed
     return Part(name="leaky", train=copies.take(order[cut:]), held_out=copies.take(order[:cut]))
 
 
+def has_learnt(history: History, settings: Training) -> bool:
+    """Whether the training loss fell by the recipe's ``least_fall``. Nothing but training images is asked."""
+    first, last = history[0]["train_loss"], history[-1]["train_loss"]
+    return last <= (1 - settings.least_fall) * first
+
+
 def train_run(
     records: Sequence[ImageRecord],
     *,
@@ -99,8 +105,9 @@ def train_run(
     """Train what is asked for and leave everything that an evaluation needs in ``out``.
 
     Writes ``run.json`` (recipe, data, digests, command), for each network a folder with ``history.csv``,
-    ``checkpoint.npz`` and ``network.npz``, the raw logits of images that their network never saw in
-    ``out-of-fold.csv`` (leak-safe) or ``leaky.csv``, and ``learning-curves.png``.
+    ``checkpoint.npz``, ``network.npz`` and ``failed-<n>.csv`` for each training that was begun again, the raw logits of
+    images that their network never saw in ``out-of-fold.csv`` (leak-safe) or ``leaky.csv``, and
+    ``learning-curves.png``.
 
     Args:
         records: all images, leak-safe.
@@ -139,17 +146,24 @@ def train_run(
         shown = part.train
         if recipe.training.show == "all" and shown.views is None:
             shown = all_copies(shown.images, recipe)
-        fitted = fit(
-            name=part.name,
-            recipe=recipe,
-            table=table,
-            labels=labels,
-            groups=groups,
-            samples=shown,
-            weights=weights,
-            seed=seed,
-            folder=folder,
-        )
+        while True:
+            attempt = len(list(folder.glob("failed-*.csv")))
+            fitted = fit(
+                name=part.name,
+                recipe=recipe,
+                table=table,
+                labels=labels,
+                groups=groups,
+                samples=shown,
+                weights=weights,
+                seed=seed + attempt,
+                folder=folder,
+            )
+            if attempt >= recipe.training.restarts or has_learnt(fitted.history, recipe.training):
+                break
+            # The checkpoint goes first: a run killed between the two lines repeats this attempt and ends here again.
+            (folder / "checkpoint.npz").unlink()
+            (folder / "history.csv").rename(folder / f"failed-{attempt + 1}.csv")
         save_network(folder / "network.npz", fitted.network.full)
         return fitted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,49 @@ def copied(shipped: InstalledModel, tmp_path: Path) -> Path:
 def collection(tmp_path: Path) -> Path:
     """A labelled folder of 20 small images, two of each of ten patients, five folds."""
     return make_collection(tmp_path / "clinic", patients=10)
+
+
+@pytest.fixture
+def two_look_run(collection: Path, tmp_path: Path) -> Path:
+    """A finished run of an untrained network: what `ml train` leaves, without the training."""
+    from ml.contract import LABELS
+    from ml.data.readers import read_collections
+    from ml.data.records import FOLDS
+    from ml.looks.recipe import TwoLookRecipe
+    from ml.looks.training import read_held_out
+    from ml.networks.two_looks import LOOKS, build_two_looks
+    from ml.runs import fold_split, save_network
+
+    folder = tmp_path / "run"
+    recipe = TwoLookRecipe(side=32, alpha=0.35)
+    records = read_collections([collection])
+    network = build_two_looks(weights=None, side=32, alpha=0.35)
+    for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
+        save_network(folder / name / "network.npz", network.full)
+    for fold in range(FOLDS):
+        split = fold_split(records, fold)
+        read_held_out(records, split=split, network=network, side=32, path=folder / split.name / "readings.npz")
+    (folder / "learning-curves.png").write_bytes(b"a plot")
+    described = {
+        "command": "python -m ml train",
+        "recipe": recipe.as_dict(),
+        "seed": 1,
+        "weights_sha256": "random",
+        "data": {"clinic": {"benign": 10, "malignant": 10, "normal": 0, "groups": 10}},
+        "images": [record.key for record in records],
+    }
+    (folder / "run.json").write_text(json.dumps(described))
+    random = np.random.default_rng(0)
+    logits = [f"logit_{label}" for label in LABELS]
+    with (folder / "out-of-fold.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["key", "source", "label", "group", "fold", "model", "look", *logits])
+        for record in records:
+            for look in LOOKS:
+                values = random.normal(size=3) + 2 * np.eye(3)[record.label_index]
+                known = [record.key, record.source, record.label, record.leak_group, record.fold, "m", look]
+                writer.writerow([*known, *values])
+    return folder
 
 
 @pytest.fixture(scope="session")

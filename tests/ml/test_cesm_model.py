@@ -24,7 +24,7 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture(scope="module")
 def model():
-    return read_manifest(ARTIFACTS / "cesm-mobilenetv2" / "1.0.0")
+    return read_manifest(ARTIFACTS / "cesm-mobilenetv2" / "1.1.0")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -102,10 +103,39 @@ def test_the_network_does_not_run_on_images_that_a_check_refuses(loaded):
     assert not seen.examples.embeddings.any()
 
 
+def test_a_taught_collection_is_learnt_from_and_measured_by_halves_of_its_patients(material, studied, loaded):
+    """Frames pass an untaught gate; one that was taught the other half's frames refuses them, and pages as before."""
+    frames = Onlooker(loaded, limits=QualityLimits()).see(
+        ((f"patient {seed // 2}", synthetic_image(seed=500 + seed) // 2 + 100) for seed in range(24)), always=True
+    )
+    before = studied[1]
+    reference, figures = fit_and_study(dataclasses.replace(material, taught={"strangers": frames}), resamples=20)
+    by_halves, untaught = figures["other_images"]["strangers"], figures["untaught_images"]["strangers"]
+    assert by_halves["n"] == untaught["n"] == 24
+    assert by_halves["groups"] == 12
+    assert by_halves["value"] >= untaught["value"]
+    assert set(figures["made_images"]) >= set(before["made_images"])
+    assert set(figures["made_families"]) == set(before["made_families"])
+    assert figures["all_made_images"]["n"] == before["all_made_images"]["n"]
+    assert figures["novelty"]["made_of_each_kind"] == before["novelty"]["made_of_each_kind"]
+    taught = frames.refused(reference.scores(frames.examples), reference.threshold).mean()
+    assert taught >= by_halves["value"] - 0.25
+
+
+def test_without_a_taught_collection_nothing_is_said_of_one(studied):
+    assert studied[1]["untaught_images"] == {}
+
+
 def test_an_empty_folder_is_an_error(clinic, loaded, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no images"):
         gather(read_collections([clinic])[:2], loaded, foreign=[tmp_path / "empty"], made_each=1, spoilt=1)
+
+
+def test_what_is_taught_cannot_be_measured_as_unseen_too(clinic, loaded):
+    records = read_collections([clinic])[:2]
+    with pytest.raises(ValueError, match="clinic is taught"):
+        gather(records, loaded, foreign=[clinic], taught=records, made_each=1, spoilt=1)
 
 
 @pytest.mark.slow

@@ -89,3 +89,16 @@ def test_a_table_on_other_folds_than_the_collection_is_noticed(tmp_path):
     rows[3][4] = (rows[3][4] + 1) % 5
     with pytest.raises(ValueError, match=rows[3][0]):
         require_same_folds(LogitTable.read(write(tmp_path / "other.csv", rows)), records)
+
+
+def test_rows_follow_the_images_that_are_asked_for(tmp_path):
+    rows = [*rows_of("a", "whole"), *rows_of("b", "whole", label="malignant", fold=3)]
+    table = LogitTable.read(write(tmp_path / "t.csv", rows))
+    turned = table.ordered(["b", "a"])
+    assert turned.keys == ("b", "a")
+    np.testing.assert_array_equal(turned.folds, [3, 0])
+    np.testing.assert_array_equal(turned.labels, table.labels[::-1])
+    with pytest.raises(ValueError, match="no row for c"):
+        table.ordered(["a", "c"])
+    with pytest.raises(ValueError, match="named twice"):
+        table.ordered(["a", "a"])

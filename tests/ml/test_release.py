@@ -2,60 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
-import numpy as np
 import pytest
 
 from ml.__main__ import main
 from ml.bench import synthetic_image
-from ml.contract import LABELS, OutcomeState
-from ml.data.readers import read_collections
-from ml.data.records import FOLDS
-from ml.looks.recipe import TwoLookRecipe
+from ml.contract import OutcomeState
 from ml.pipeline import analyse
 from ml.registry import altered_files, find_model
 from ml.runtime import load_folder
 
 
 @pytest.fixture
-def run(collection, tmp_path):
-    """A finished run of an untrained network: what `ml train` leaves, without the training."""
-    from ml.looks.training import read_held_out
-    from ml.networks.two_looks import LOOKS, build_two_looks
-    from ml.runs import fold_split, save_network
-
-    folder = tmp_path / "run"
-    recipe = TwoLookRecipe(side=32, alpha=0.35)
-    records = read_collections([collection])
-    network = build_two_looks(weights=None, side=32, alpha=0.35)
-    for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
-        save_network(folder / name / "network.npz", network.full)
-    for fold in range(FOLDS):
-        split = fold_split(records, fold)
-        read_held_out(records, split=split, network=network, side=32, path=folder / split.name / "readings.npz")
-    (folder / "learning-curves.png").write_bytes(b"a plot")
-    described = {
-        "command": "python -m ml train",
-        "recipe": recipe.as_dict(),
-        "seed": 1,
-        "weights_sha256": "random",
-        "data": {"clinic": {"benign": 10, "malignant": 10, "normal": 0, "groups": 10}},
-        "images": [record.key for record in records],
-    }
-    (folder / "run.json").write_text(json.dumps(described))
-    random = np.random.default_rng(0)
-    logits = [f"logit_{label}" for label in LABELS]
-    with (folder / "out-of-fold.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["key", "source", "label", "group", "fold", "model", "look", *logits])
-        for record in records:
-            for look in LOOKS:
-                values = random.normal(size=3) + 2 * np.eye(3)[record.label_index]
-                known = [record.key, record.source, record.label, record.leak_group, record.fold, "m", look]
-                writer.writerow([*known, *values])
-    return folder
+def run(two_look_run):
+    return two_look_run
 
 
 def release(run, collection, out, *more):

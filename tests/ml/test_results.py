@@ -132,6 +132,36 @@ def test_ablations_and_shortcuts_have_tables_of_their_own(tmp_path):
     assert ablation_table(tmp_path / "nothing", commands) == ""
 
 
+def test_a_step_that_two_reports_state_is_shown_once(tmp_path):
+    effect = {"set": "busi", "step": "none", "figure": "auc", "n": 608, "groups": 462, "value": 0.888, "low": 0.85}
+    effect |= {"high": 0.92, "difference": 0.0, "difference_low": 0.0, "difference_high": 0.0}
+    other = {**effect, "set": "busbra"}
+    write(tmp_path, "ablations.json", {"command": "python -m ml ablate", "effects": [effect, other]})
+    more = {"command": "python -m ml ablate --step median", "effects": [effect, {**effect, "step": "median"}]}
+    write(tmp_path, "us-ablations.json", more)
+    lines = ablation_table(tmp_path, Commands()).splitlines()[2:]
+    assert [line.split(" | ")[:2] for line in lines] == [
+        ["| BUSI", "none"],
+        ["| BUSI", "median"],
+        ["| BUS-BRA", "none"],
+    ]
+    assert lines[0].endswith("C1 |") and lines[1].endswith("C2 |") and lines[2].endswith("C1 |")
+
+
+def test_side_results_of_the_shipped_model_are_of_its_version_and_agree_with_its_figures(shipped):
+    figures = read_json(shipped.evaluation_path)["cross_validation"]
+    tried, shortcuts = (read_json(DOCS / "results" / f"{name}.json") for name in ("us-tried", "shortcuts"))
+    assert tried["model"] == shortcuts["model"] == f"{shipped.name} {shipped.version}"
+    served = {(each["set"], each["figure"]): each for each in tried["tried"] if each["idea"].startswith("as served")}
+    assert len(served) == 6
+    for source in figures:
+        for name in ("accuracy", "auc_malignant", "sensitivity_on_roc"):
+            assert served[source, name]["value"] == figures[source][name]["value"]
+        # Read anew from the images, so rounding may turn one of a thousand.
+        for name, found in shortcuts["masked"][source]["plain"].items():
+            assert found["value"] == pytest.approx(figures[source][name]["value"], abs=0.002)
+
+
 def test_only_the_newest_version_of_a_model_is_shown():
     newest = newest_of_each(installed_models(ARTIFACTS))
     assert len({model.name for model in newest}) == len(newest)

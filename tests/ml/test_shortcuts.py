@@ -117,3 +117,15 @@ def test_the_command_questions_the_installed_model(collection, tmp_path, capsys)
     assert report["model"].startswith("us-mobilenetv2 ") and "origin" in report and "marks_only" in report
     assert main([*arguments, "--model", "no-such-model"]) == 1
     assert "no-such-model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_masks_the_marks_for_the_fold_networks(two_look_run, collection, tmp_path, capsys):
+    out = tmp_path / "shortcuts.json"
+    arguments = ["shortcuts", "--data", str(collection), "--out", str(out), "--resamples", "5"]
+    assert main([*arguments, "--run", str(two_look_run)]) == 0
+    masked = json.loads(out.read_text())["masked"]["clinic"]
+    assert masked["plain"]["accuracy"]["n"] == masked["masked"]["auc_malignant"]["n"] == 20
+    assert 0 <= masked["covered"] < 0.1
+    assert main([*arguments, "--run", str(tmp_path / "no-run")]) == 1
+    assert "Finish the training of the folds first" in capsys.readouterr().err

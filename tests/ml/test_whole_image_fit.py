@@ -174,6 +174,37 @@ def test_a_killed_run_goes_on_where_it_stopped(collection, tmp_path, recipe_file
     assert (out / "final" / "network.npz").is_file()
 
 
+@pytest.mark.slow
+def test_a_training_that_learns_nothing_is_begun_again_from_other_seeds_and_only_so_often(
+    collection, tmp_path, recipe_file
+):
+    """A rate of almost nothing leaves the loss where it was, whatever the seed."""
+    recipe = recipe_file()
+    slow = recipe.read_text().replace("learning_rate: 0.003", "learning_rate: 1.0e-8, least_fall: 0.5, restarts: 2")
+    recipe.write_text(slow)
+    out = tmp_path / "run"
+    arguments = ["--recipe", str(recipe), "--data", str(collection), "--out", str(out), "--final"]
+    assert fit_command.run(arguments) == 0
+    histories = [rows_of(out / "final" / name) for name in ("failed-1.csv", "failed-2.csv", "history.csv")]
+    assert all(len(history) == 2 for history in histories)
+    assert len({history[0]["train_loss"] for history in histories}) == 3, "each attempt has a seed of its own"
+    assert not (out / "final" / "failed-3.csv").exists()
+    assert (out / "final" / "network.npz").is_file()
+    kept = (out / "final" / "history.csv").read_text()
+    assert fit_command.run([*arguments, "--resume"]) == 0
+    assert (out / "final" / "history.csv").read_text() == kept, "a finished run is not begun again"
+
+
+def test_a_training_has_learnt_when_its_own_loss_fell_by_the_share_asked():
+    from ml.whole_image.recipe import Training
+    from ml.whole_image.run import has_learnt
+
+    history = [{"train_loss": 1.2, "validation_loss": 0.1}, {"train_loss": 1.0, "validation_loss": 9.0}]
+    assert has_learnt(history, Training(least_fall=0.15, restarts=1))
+    assert not has_learnt(history, Training(least_fall=0.2, restarts=1))
+    assert has_learnt(history, Training())
+
+
 def test_a_run_of_another_recipe_is_not_mixed_in(collection, tmp_path, recipe_file, capsys):
     out = tmp_path / "run"
     out.mkdir()

@@ -44,6 +44,7 @@ def test_every_network_of_the_zoo_has_a_recipe():
         ("network: vgg16\ntraining: {learning_rate: fast}", r"training\.learning_rate must be a number"),
         ("network: vgg16\ntraining: {learning_rate: .nan}", r"training\.learning_rate must be a number"),
         ("network: vgg16\ntraining: {patience: 2, validation: 0}", r"patience needs training\.validation"),
+        ("network: vgg16\ntraining: {least_fall: 0.1}", "least_fall and training.restarts belong together"),
         ("network: vgg16\naugmentation: 3", "augmentation must be a mapping"),
         ("network: vgg16\naugmentation: {flip: 2}", r"augmentation\.flip must lie between 0 and 1"),
         ("network: vgg16\nfreeze: block_5_add", r"freeze must be one of none, all, block1_pool"),
