@@ -1,4 +1,5 @@
-"""The PDF that a patient gets of a released report: letter, conclusion and image, nothing that a model said.
+"""The PDF that a patient gets of a released report: letter, conclusion and image, nothing that a model said; and who
+gets which of the two.
 
 It is made while it is asked for and stored nowhere: what it says is in the database, the same release gives the same
 bytes, and an erased record leaves no copy behind. It takes a tenth of a second.
@@ -9,10 +10,11 @@ from __future__ import annotations
 import structlog
 from django.http import Http404, HttpRequest, HttpResponseBase
 
-from diagnosis import report_context
+from accounts.http import SignedInRequest
+from accounts.roles import Role
+from diagnosis import report_context, stored_files
 from diagnosis.models import Report
 from diagnosis.report import RenderedReport, ReportError, render
-from diagnosis.stored_files import send_made
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +29,7 @@ def made(report: Report) -> RenderedReport:
     return render(report_context.of_patient(report))
 
 
-def send(request: HttpRequest, report: Report, *, attachment: bool = False) -> HttpResponseBase:
+def _send_copy(request: HttpRequest, report: Report, *, attachment: bool) -> HttpResponseBase:
     """Send the patient's copy.
 
     Raises:
@@ -43,11 +45,39 @@ def send(request: HttpRequest, report: Report, *, attachment: bool = False) -> H
     except ReportError as refusal:
         log.error("patient_copy.not_made", report=str(report.pk), place=getattr(refusal, "__notes__", []))
         raise Http404("The report cannot be made at the moment. Please ask the clinic for it.") from refusal
-    return send_made(
+    return stored_files.send_made(
         request,
         copy.pdf,
         sha256=copy.sha256,
         content_type="application/pdf",
-        filename=f"report-{report.verification_code}-v{report.version}.pdf",
+        filename=_filename(report),
+        attachment=attachment,
+    )
+
+
+def _filename(report: Report) -> str:
+    return f"report-{report.verification_code}-v{report.version}.pdf"
+
+
+def send_report(
+    request: SignedInRequest, report: Report, *, copy: bool = False, attachment: bool = False
+) -> HttpResponseBase:
+    """Send a report that ``request.user`` may see: patients their copy and nothing else, staff the stored version.
+
+    Args:
+        report: wants ``analysis__image__study__patient``, ``analysis__image__uploaded_by`` and ``assessment__reader``.
+        copy: the patient's copy for staff, too.
+
+    Raises:
+        Http404: the copy of a report that is not released, or a file that is gone from the storage.
+    """
+    if copy or request.user.role == Role.PATIENT:
+        return _send_copy(request, report, attachment=attachment)
+    return stored_files.send(
+        request,
+        report.file,
+        sha256=report.sha256,
+        content_type="application/pdf",
+        filename=_filename(report),
         attachment=attachment,
     )

@@ -14,7 +14,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import audit
-from accounts.roles import Role
 from diagnosis import actions, patient_copy
 from diagnosis.api import examples
 from diagnosis.api.negotiation import OneFormat
@@ -192,17 +191,7 @@ class AnalysisReport(AnalysisView):
         report = visible.order_by("-version").first()
         if report is None:
             raise NotFound("There is no report that is ready, or you may not see it.", code="no_report")
-        if request.user.role == Role.PATIENT:  # type: ignore[union-attr]
-            response = patient_copy.send(request._request, report, attachment=True)
-        else:
-            response = send(
-                request._request,
-                report.file,
-                sha256=report.sha256,
-                content_type="application/pdf",
-                filename=f"report-{report.verification_code}-v{report.version}.pdf",
-                attachment=True,
-            )
+        response = patient_copy.send_report(request._request, report, attachment=True)  # type: ignore[arg-type]
         audit.record(
             "report.downloaded",
             actor=request.user,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -174,6 +175,17 @@ class ReportView(generics.GenericAPIView[Report]):
     def answer(self) -> Response:
         return Response(ReportSerializer(self.get_object()).data)
 
+    def do(self, verb: Callable[..., object], form: type[serializers.Serializer[Any]]) -> Response:
+        """Do it with what was asked for, and answer with the report as it is then."""
+        report = self.get_object()
+        asked = form(data=self.request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            verb(acting_user=self.request.user, report=report, **asked.validated_data)
+        except actions.WrongState as refusal:
+            raise Conflict(str(refusal)) from refusal
+        return self.answer()
+
 
 class ReportDetail(ReportView):
     """One version of a report."""
@@ -207,14 +219,7 @@ class ReportRelease(ReportView):
         ],
     )
     def post(self, request: Request, pk: Any) -> Response:
-        report = self.get_object()
-        asked = ReleaseRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        try:
-            actions.release_report(acting_user=request.user, report=report, **asked.validated_data)  # type: ignore[arg-type]
-        except actions.WrongState as refusal:
-            raise Conflict(str(refusal)) from refusal
-        return self.answer()
+        return self.do(actions.release_report, ReleaseRequest)
 
 
 class ReportWithdrawal(ReportView):
@@ -229,11 +234,4 @@ class ReportWithdrawal(ReportView):
         examples=[OpenApiExample("request", value={"reason": "Wrong side."}, request_only=True)],
     )
     def post(self, request: Request, pk: Any) -> Response:
-        report = self.get_object()
-        asked = WithdrawalRequest(data=request.data)
-        asked.is_valid(raise_exception=True)
-        try:
-            actions.withdraw_report(acting_user=request.user, report=report, **asked.validated_data)  # type: ignore[arg-type]
-        except actions.WrongState as refusal:
-            raise Conflict(str(refusal)) from refusal
-        return self.answer()
+        return self.do(actions.withdraw_report, WithdrawalRequest)

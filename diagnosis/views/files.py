@@ -11,7 +11,6 @@ from django.views.decorators.http import require_safe
 from accounts import audit
 from accounts.http import SignedInRequest
 from accounts.permissions import needs
-from accounts.roles import Role
 from diagnosis import patient_copy
 from diagnosis.models import Analysis, Image, Report
 from diagnosis.stored_files import send, send_thumbnail
@@ -75,18 +74,9 @@ def report(request: SignedInRequest, pk: Any) -> HttpResponseBase:
     row = get_object_or_404(visible, pk=pk)
     if not row.is_ready:
         raise Http404("The report is not ready.")
-    attachment = request.GET.get("download") == "1"
-    if request.user.role == Role.PATIENT or request.GET.get("copy") == "patient":
-        response = patient_copy.send(request, row, attachment=attachment)
-    else:
-        response = send(
-            request,
-            row.file,
-            sha256=row.sha256,
-            content_type="application/pdf",
-            filename=f"report-{row.verification_code}-v{row.version}.pdf",
-            attachment=attachment,
-        )
+    response = patient_copy.send_report(
+        request, row, copy=request.GET.get("copy") == "patient", attachment=request.GET.get("download") == "1"
+    )
     audit.record(
         "report.downloaded",
         actor=request.user,

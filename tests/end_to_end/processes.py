@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import re
@@ -37,6 +38,27 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def run_script(script: str, *, database: str, folder: Path, **environment: str) -> Any:
+    """Run a script against a site of its own, in a process of its own; return the JSON of the last line it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DEMO": "1",
+            "DATA_DIR": str(folder),
+            "DATABASE_URL": database,
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def wait_until(

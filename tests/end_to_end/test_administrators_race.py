@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.end_to_end.processes import ROOT
+from tests.end_to_end.processes import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -67,31 +62,12 @@ print(json.dumps({"errors": errors, "rounds": rounds}))
 """
 
 
-def raced(database: str, folder) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-c", RACES],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DEMO": "1",
-            "DATA_DIR": str(folder),
-            "DATABASE_URL": database,
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 EXPECTED = {"errors": [], "rounds": [[1, 1]] * 10}
 
 
 def test_on_postgresql_one_of_them_stays(postgres: str, tmp_path):
-    assert raced(postgres, tmp_path) == EXPECTED
+    assert run_script(RACES, database=postgres, folder=tmp_path) == EXPECTED
 
 
 def test_on_sqlite_one_of_them_stays(tmp_path):
-    assert raced(f"sqlite:///{tmp_path}/race.sqlite3", tmp_path) == EXPECTED
+    assert run_script(RACES, database=f"sqlite:///{tmp_path}/race.sqlite3", folder=tmp_path) == EXPECTED

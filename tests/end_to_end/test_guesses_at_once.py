@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.end_to_end.processes import ROOT
+from tests.end_to_end.processes import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -74,26 +69,6 @@ print(json.dumps({
 """
 
 
-def at_once(database: str, folder) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-c", AT_ONCE],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DEMO": "1",
-            "DATA_DIR": str(folder),
-            "DATABASE_URL": database,
-            "ALLOWED_HOSTS": "testserver",
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def check(found: dict) -> None:
     assert found["errors"] == []
     # 401 and 200: the password was looked at. A guess that could not be counted in time is refused, never let through.
@@ -106,8 +81,10 @@ def check(found: dict) -> None:
 
 
 def test_on_postgresql(postgres: str, tmp_path):
-    check(at_once(postgres, tmp_path))
+    check(run_script(AT_ONCE, database=postgres, folder=tmp_path, ALLOWED_HOSTS="testserver"))
 
 
 def test_on_sqlite(tmp_path):
-    check(at_once(f"sqlite:///{tmp_path}/once.sqlite3", tmp_path))
+    check(
+        run_script(AT_ONCE, database=f"sqlite:///{tmp_path}/once.sqlite3", folder=tmp_path, ALLOWED_HOSTS="testserver")
+    )

@@ -6,14 +6,9 @@ ledger. A verb that takes a row after its first ledger row then waits for the se
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.end_to_end.processes import ROOT
+from tests.end_to_end.processes import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -186,27 +181,8 @@ print(json.dumps(ends))
 """
 
 
-def told(script: str, database: str, folder) -> dict:
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DEMO": "1",
-            "DATA_DIR": str(folder),
-            "DATABASE_URL": database,
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def test_whoever_holds_the_ledger_waits_for_nobody(postgres: str, tmp_path):
-    assert told(PAIRS, postgres, tmp_path) == {
+    assert run_script(PAIRS, database=postgres, folder=tmp_path) == {
         "log-in for a record": "both",
         "members of a team": "both",
         "split to a new record": "both",
@@ -216,4 +192,4 @@ def test_whoever_holds_the_ledger_waits_for_nobody(postgres: str, tmp_path):
 
 
 def test_rows_are_held_in_one_order(postgres: str, tmp_path):
-    assert told(ROWS, postgres, tmp_path) == {"assigned": [], "reissued": []}
+    assert run_script(ROWS, database=postgres, folder=tmp_path) == {"assigned": [], "reissued": []}
