@@ -2,7 +2,7 @@
 gets which of the two.
 
 It is made while it is asked for and stored nowhere: what it says is in the database, the same release gives the same
-bytes, and an erased record leaves no copy behind. It takes a tenth of a second.
+bytes, and an erased record leaves no copy behind.
 """
 
 from __future__ import annotations
