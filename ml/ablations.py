@@ -8,8 +8,7 @@ helps here is worth a trial in the trained network; the release decides, not thi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ from ml.baselines.frozen import SIDE, FeatureStore, canvas_after
 from ml.data.readers import file_digest
 from ml.data.records import ImageRecord
 from ml.images import read_image, to_grey
-from ml.metrics import RESAMPLES, area_under_curve, bootstrap
+from ml.metrics import RESAMPLES, PairedFigure, area_under_curve, bootstrap
 from ml.preprocess import Preprocessing, breast_mask, prepare
 
 NONE = "none"
@@ -84,31 +83,17 @@ class Task:
     groups: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect(PairedFigure):
     """A figure with a step, and how it differs from the same figure without any.
 
     Attributes:
-        set, step, figure: what was measured; ``accuracy`` or ``auc``.
-        n, groups: images and independent groups.
-        value, low, high: the figure and its 95 % interval.
-        difference, difference_low, difference_high: to ``none``, paired: the same images in every bootstrap sample.
+        set, step, figure: what was measured; ``accuracy`` or ``auc``. The difference is to ``none``.
     """
 
     set: str
     step: str
     figure: str
-    n: int
-    groups: int
-    value: float
-    low: float
-    high: float
-    difference: float
-    difference_low: float
-    difference_high: float
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -357,30 +342,10 @@ def _effects(
         }
 
     found = bootstrap(figures, task.groups, resamples=resamples)
-    effects = []
-    for name in ("accuracy", "auc"):
-        figure, apart = found[name], found[f"{name} difference"]
-        effects.append(
-            Effect(
-                set=task.name,
-                step=step,
-                figure=name,
-                n=figure.n,
-                groups=figure.groups,
-                **{
-                    key: round(float(value), 4)
-                    for key, value in {
-                        "value": figure.value,
-                        "low": figure.low,
-                        "high": figure.high,
-                        "difference": apart.value,
-                        "difference_low": apart.low,
-                        "difference_high": apart.high,
-                    }.items()
-                },
-            )
-        )
-    return effects
+    return [
+        Effect(set=task.name, step=step, figure=name, **PairedFigure.numbers(found[name], found[f"{name} difference"]))
+        for name in ("accuracy", "auc")
+    ]
 
 
 def as_markdown(effects: Sequence[Effect]) -> str:

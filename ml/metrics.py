@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +126,45 @@ class Figure:
         rounded = (None if np.isnan(x) else round(float(x), 4) for x in (self.value, self.low, self.high))
         value, low, high = rounded
         return {"value": value, "low": low, "high": high, "n": self.n, "groups": self.groups}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedFigure:
+    """A number, and its difference to the same number of something else, measured on the same images.
+
+    Attributes:
+        n, groups: images and independent groups.
+        value, low, high: the number and its 95 % interval.
+        difference, difference_low, difference_high: paired: the same images in every bootstrap sample.
+    """
+
+    n: int
+    groups: int
+    value: float
+    low: float
+    high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+
+    @staticmethod
+    def numbers(figure: Figure, apart: Figure) -> dict[str, Any]:
+        """The attributes, from the number and its difference, both of one :func:`bootstrap`; four decimals."""
+        numbers = {
+            "value": figure.value,
+            "low": figure.low,
+            "high": figure.high,
+            "difference": apart.value,
+            "difference_low": apart.low,
+            "difference_high": apart.high,
+        }
+        return {"n": figure.n, "groups": figure.groups, **{name: round(float(x), 4) for name, x in numbers.items()}}
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON form: what was measured before the numbers."""
+        stated = asdict(self)
+        numbers = {entry.name for entry in fields(PairedFigure)}
+        return {name: stated[name] for name in sorted(stated, key=lambda name: name in numbers)}
 
 
 def bootstrap(

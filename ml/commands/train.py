@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ml.commands.options import (
     add_collections,
@@ -42,6 +43,8 @@ def run(arguments: Sequence[str]) -> int:
             final=options.final or everything,
             cross_set=options.cross_set,
             resume=options.resume,
+            start=options.start,
+            teachers=options.teacher,
             arguments=["train", *arguments],
         )
     except (DataError, ValueError, OSError) as error:
@@ -58,5 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--folds", action="store_true", help="cross-validate")
     parser.add_argument("--final", action="store_true", help="train on all images")
     parser.add_argument("--cross-set", action="store_true", help="train on each collection, predict the others")
+    parser.add_argument("--start", type=Path, help="finished run whose networks these ones begin as, split by split")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        action="append",
+        default=[],
+        help="finished run that teaches; repeatable; see --teaching",
+    )
     add_recipe_entries(parser, TwoLookRecipe)
     return parser

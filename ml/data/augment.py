@@ -25,6 +25,14 @@ ANNOTATIONS = 0.3
 """Share of the views with masks on which text or calipers are burned in. In BUSI they go with the class; drawn at
 random on every class they stop telling anything."""
 
+CLEAR_SIZES = (0.4, 0.9)
+"""Smallest and largest side of a square without a lesion, as a share of the image's shorter side."""
+
+CLEAR_MARGIN = 1.1
+"""Side of the square that must be free of lesion over the side of the one that is shown: lesions have halos."""
+
+CLEAR_TRIES = 40
+
 
 def plain_view(grey: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:
     """The view that inference sees: uint8 (H, W) to uint8 (side, side), letterboxed."""
@@ -93,6 +101,36 @@ def random_close_view(
     geometry = _Geometry.draw(side=side, random=random, zoom=1.1, shift=0.02)
     view, moved = geometry.apply(square.cut(grey)), geometry.apply(square.cut(mask))
     return _as_exported(view, random, shadows=SHADOWS, annotations=ANNOTATIONS), moved
+
+
+def random_clear_view(
+    grey: NDArray[np.uint8], mask: NDArray[np.uint8], *, side: int, random: np.random.Generator
+) -> NDArray[np.uint8] | None:
+    """One augmented square of the image that holds no lesion: tissue as a normal image shows it.
+
+    Of the collections here only one has normal images, and few; without such squares a network can tell the hospital
+    instead of the absence of a lesion.
+
+    Args:
+        grey: uint8 (H, W).
+        mask: uint8 (H, W), 0 or 255.
+        side: side of the output, pixels.
+        random: source of all randomness.
+
+    Returns:
+        uint8 (side, side), or ``None`` where no such square was found.
+    """
+    height, width = grey.shape
+    for _ in range(CLEAR_TRIES):
+        size = float(random.uniform(*CLEAR_SIZES)) * min(height, width)
+        row, column = (random.uniform(size / 2, length - size / 2) for length in (height, width))
+        square = CloseUp.centred(row=row, column=column, size=size)
+        wider = CloseUp.centred(row=row, column=column, size=size * CLEAR_MARGIN)
+        if not wider.cut(mask).any():
+            geometry = _Geometry.draw(side=side, random=random, zoom=1.1, shift=0.02)
+            view = geometry.apply(square.cut(grey))
+            return _as_exported(view, random, shadows=SHADOWS, annotations=ANNOTATIONS)
+    return None
 
 
 def _as_exported(

@@ -7,11 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from ml.contract import LABELS
 from ml.data.collections import modality_of
 from ml.data.duplicates import BITS, Fingerprint, Pair, conflicting, crossing, find_pairs, fingerprints, nearness
+from ml.data.pixels import lesion_mask, read_pixels
 from ml.data.readers import read_folder
 from ml.data.records import FOLDS, DataError, ImageRecord, class_weights, leaking_groups, summary
+from ml.images import to_grey
+from ml.segment import overlap
+
+MEETING = 0.1
+"""Marks of two copies whose Dice is below this are on different places: one frame with two lesions, each published
+alone, or a mistake. No network can outline both."""
 
 SHOWN = 10
 """Examples printed of each kind; the counts are always complete."""
@@ -30,6 +40,7 @@ class Report:
         outside: records whose fold is not 0-4.
         unreadable: image files that cannot be decoded.
         pairs: copies among the records, by position; empty when the pixels were not looked at.
+        elsewhere: those copies on which different places are marked as the finding; see :data:`MEETING`.
         looked: whether the pixels were looked at.
     """
 
@@ -41,6 +52,7 @@ class Report:
     outside: Sequence[str] = ()
     unreadable: Sequence[str] = ()
     pairs: Sequence[Pair] = field(default=())
+    elsewhere: Sequence[Pair] = field(default=())
     looked: bool = True
 
     @property
@@ -88,6 +100,7 @@ def check(
         fingerprints([record.path for record in records], advance=lambda: advance(len(records))) if look else ([], [])
     )
     names = Counter(record.key for record in records)
+    pairs = _pairs(records, prints, near=near) if look else []
     return Report(
         records=records,
         faults=[fault for fault in found if fault.code != "left_out"],
@@ -96,7 +109,8 @@ def check(
         leaking=leaking_groups(records),
         outside=[record.key for record in records if not 0 <= record.fold < FOLDS],
         unreadable=unreadable,
-        pairs=_pairs(records, prints, near=near) if look else (),
+        pairs=pairs,
+        elsewhere=[pair for pair in pairs if _marked_elsewhere(records[pair.first], records[pair.second], pair)],
         looked=look,
     )
 
@@ -110,6 +124,19 @@ def _pairs(records: Sequence[ImageRecord], prints: Sequence[Fingerprint | None],
         limits = nearness(modality)
         pairs += find_pairs(chosen, near=limits if near is None else replace(limits, whole=near))
     return pairs
+
+
+def _marked_elsewhere(first: ImageRecord, second: ImageRecord, pair: Pair) -> bool:
+    """Both copies show the frame alike and carry marks, on different places."""
+    if pair.how not in ("exact", "whole") or not (first.marked and second.marked):
+        return False
+    height, width = to_grey(read_pixels(first.path)).shape
+    masks = []
+    for record in (first, second):
+        own = to_grey(read_pixels(record.path)).shape
+        mask = lesion_mask(record, height=own[0], width=own[1])
+        masks.append(np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8))
+    return all(mask.any() for mask in masks) and overlap(masks[0], masks[1])[0] < MEETING
 
 
 def lines(report: Report) -> list[str]:
@@ -135,6 +162,7 @@ def lines(report: Report) -> list[str]:
     )
     conflicts = conflicting(report.records, report.pairs)
     told += _listed("copies with different labels (conflict)", _pair_lines(report.records, conflicts))
+    told += _listed("copies on which different lesions are marked", _pair_lines(report.records, report.elsewhere))
     return told
 
 
@@ -169,11 +197,7 @@ def _masks(records: Sequence[ImageRecord]) -> list[str]:
     told = []
     for source in sorted({record.source for record in records}):
         lesions = [record for record in records if record.source == source and record.label != "normal"]
-        bare = [
-            record
-            for record in lesions
-            if record.mask is None and not record.outlines and not any(each.located for each in record.abnormalities)
-        ]
+        bare = [record for record in lesions if not record.marked]
         told.append(f"{source}: {len(lesions) - len(bare)} of {len(lesions)} images with a lesion mark where it is.")
     return told
 

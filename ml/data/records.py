@@ -124,6 +124,11 @@ class ImageRecord:
         return LABELS.index(self.label)
 
     @property
+    def marked(self) -> bool:
+        """The collection says where in the image its finding is."""
+        return bool(self.mask or self.outlines) or any(each.located for each in self.abnormalities)
+
+    @property
     def leak_group(self) -> str:
         """The group's name, unique across collections of different patients."""
         return f"{self.cohort or self.source}:{self.group}"

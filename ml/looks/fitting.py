@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from ml.contract import LABELS
 from ml.data.records import ImageRecord
 from ml.looks.recipe import TwoLookRecipe
+from ml.looks.teaching import EarlierRun, Teachers
 from ml.looks.views import PLAIN, LookCache
 from ml.metrics import area_under_curve, softmax
 from ml.networks.two_looks import LOOKS, TwoLookNetwork, build_two_looks
@@ -25,6 +27,35 @@ Arrays = dict[str, NDArray[np.float32]]
 
 MASKS = {"mask": 1, "mask_8": 2, "mask_16": 4}
 """The decoder's outputs and by how much each is coarser than the finest."""
+
+
+NORMAL = LABELS.index("normal")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the trunk takes for one step.
+
+    Attributes:
+        inputs, targets, weights: by name of input or output.
+        taught: bool (N,): the teachers may speak of this view.
+    """
+
+    inputs: Arrays
+    targets: Arrays
+    weights: Arrays
+    taught: NDArray[np.bool_]
+
+    def joined(self, other: _Batch) -> _Batch:
+        def both(first: Arrays, second: Arrays) -> Arrays:
+            return {name: np.concatenate([first[name], second[name]]) for name in first}
+
+        return _Batch(
+            inputs=both(self.inputs, other.inputs),
+            targets=both(self.targets, other.targets),
+            weights=both(self.weights, other.weights),
+            taught=np.concatenate([self.taught, other.taught]),
+        )
 
 
 class _Batches:
@@ -54,12 +85,16 @@ class _Batches:
         ]
         share = random.beta(recipe.mixup, recipe.mixup, (len(images), 2)) if recipe.mixup else np.ones((len(images), 2))
         self._share = share.astype(np.float32)
+        # Drawn apart, so that a recipe without such squares sees its images in the order that it always did.
+        lots = np.random.default_rng([seed, epoch, len(LOOKS)])
+        self._square = lots.integers(max(1, recipe.clear), size=(len(images), len(LOOKS)))
+        self._clear = lots.random((len(images), len(LOOKS))) < recipe.clear_share
 
     def __len__(self) -> int:
         return len(self._partner)
 
-    def __iter__(self) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
-        """Inputs, targets and weights; the next batch is read from disk while the caller works on this one."""
+    def __iter__(self) -> Iterator[_Batch]:
+        """The batches; the next one is read from disk while the caller works on this one."""
         with ThreadPoolExecutor(max_workers=1) as reader:
             coming = reader.submit(self._read, 0)
             for number in range(1, len(self) + 1):
@@ -68,16 +103,21 @@ class _Batches:
                     coming = reader.submit(self._read, number)
                 yield batch
 
-    def _read(self, number: int) -> tuple[Arrays, Arrays, Arrays]:
-        parts = [self._look(number, position) for position in range(len(LOOKS))]
-        inputs, targets, weights = ({name: np.concatenate([p[k][name] for p in parts]) for name in parts[0][k]}
-                                    for k in range(3))  # fmt: skip
-        return inputs, targets, weights
+    def _read(self, number: int) -> _Batch:
+        whole, close = (self._look(number, position) for position in range(len(LOOKS)))
+        return whole.joined(close)
 
-    def _look(self, number: int, position: int) -> tuple[Arrays, Arrays, Arrays]:
+    def _look(self, number: int, position: int) -> _Batch:
         here = slice(number * self._recipe.batch, (number + 1) * self._recipe.batch)
         images, cache = self._images[here], self._cache
         columns = cache.column(LOOKS[position], self._views[here, position])
+        labels = self._labels[here]
+        if self._recipe.clear:
+            squares = cache.clear_column(self._square[here, position])
+            clear = self._clear[here, position] & cache.drawn[images, squares]
+            columns, labels = np.where(clear, squares, columns), np.where(clear, NORMAL, labels)
+        else:
+            clear = np.zeros(len(images), np.bool_)
         partner, share = self._partner[number][position], self._share[here, position]
 
         def mixed(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -92,9 +132,12 @@ class _Batches:
         }
         finest = mixed(cache.mask[images, columns])[..., None] / np.float32(255)
         targets = {name: _coarser(finest, factor) for name, factor in MASKS.items()}
-        targets["logits"] = mixed(np.eye(len(LABELS), dtype=np.float32)[self._labels[here]])
+        targets["logits"] = mixed(np.eye(len(LABELS), dtype=np.float32)[labels])
         known = (cache.masked[images] & cache.masked[images[partner]]).astype(np.float32)
-        return inputs, targets, {"logits": mixed(self._weights[here]), **dict.fromkeys(MASKS, known)}
+        weights = {"logits": mixed(self._weights[here]), **dict.fromkeys(MASKS, known)}
+        # An earlier network was never told that such a square is normal tissue: there the label alone speaks.
+        taught = ~(clear | clear[partner])
+        return _Batch(inputs=inputs, targets=targets, weights=weights, taught=taught)
 
 
 def _coarser(mask: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
@@ -124,6 +167,8 @@ def fit_two_looks(
     recipe: TwoLookRecipe,
     seed: int,
     folder: Path,
+    start: EarlierRun | None = None,
+    teachers: Sequence[EarlierRun] = (),
 ) -> tuple[TwoLookNetwork, History]:
     """Train one network; the moving average of its weights, and the learning curve.
 
@@ -136,6 +181,11 @@ def fit_two_looks(
         seed: of weights, order and dropout.
         folder: receives ``checkpoint.npz`` after every epoch and ``history.csv``. A checkpoint found there is
             continued.
+        start: the run whose network of this split gives the first weights, instead of ``weights`` alone.
+        teachers: the runs whose networks of this split teach; ``recipe.teaching`` says how much.
+
+    Raises:
+        DataError: ``start`` or a teacher has no network of this split.
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -143,6 +193,9 @@ def fit_two_looks(
         weights=weights, side=recipe.side, alpha=recipe.alpha, dropout=recipe.dropout, width=recipe.width
     )
     trunk = network.trunk
+    if start is not None:
+        start.start(network, split=split.name)
+    told = Teachers(teachers, split=split.name) if teachers else None
     steps = math.ceil(len(split.train) / recipe.batch)
     warmup = max(1, round(recipe.warmup_epochs * steps))
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -183,7 +236,7 @@ def fit_two_looks(
             seed=seed,
             epoch=epoch,
         )
-        row = {"epoch": float(epoch + 1), **_train_epoch(trunk, batches)}
+        row = {"epoch": float(epoch + 1), **_train_epoch(trunk, batches, told, recipe.teaching)}
         if len(split.held_out):
             row |= _held_out_row(trunk, cache, split.held_out, labels[split.held_out])
         history.append(row)
@@ -195,15 +248,20 @@ def fit_two_looks(
     return network, history
 
 
-def _train_epoch(trunk: keras.Model, batches: _Batches) -> dict[str, float]:
+def _train_epoch(trunk: keras.Model, batches: _Batches, teachers: Teachers | None, teaching: float) -> dict[str, float]:
     """One pass over the batches; mean total loss and its classification and mask parts."""
     totals: dict[str, float] = {}
     count = 0
-    for inputs, targets, weights in batches:
+    for batch in batches:
+        targets = batch.targets
+        if teachers is not None:
+            share = np.float32(teaching) * batch.taught[:, None].astype(np.float32)
+            taught = targets["logits"] * (1 - share) + teachers.probabilities(batch.inputs) * share
+            targets = {**targets, "logits": taught}
         # Reset each time: Keras would otherwise return a running mean over some of the batches.
         trunk.reset_metrics()
-        stated = trunk.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
-        number = len(inputs["look"])
+        stated = trunk.train_on_batch(batch.inputs, targets, sample_weight=batch.weights, return_dict=True)
+        number = len(batch.taught)
         for name in ("loss", "logits_loss", "mask_loss"):
             totals[name] = totals.get(name, 0.0) + float(stated[name]) * number
         count += number

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ml.data.pixels import lesion_mask as true_lesion
 from ml.data.records import FOLDS, ImageRecord
 from ml.images import read_image, to_grey
 from ml.looks.closeup import CloseUp, box_of
 from ml.looks.evidence import lesion_evidence, outline_features
 from ml.looks.folds import FoldNetworks
 from ml.looks.reading import FirstLook, LookForward, Reading, first_look
-from ml.looks.views import lesion_mask as true_lesion
 from ml.segment import lesion_mask, overlap
 from ml.storage import read_arrays, write_arrays
 

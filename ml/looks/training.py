@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ml.contract import LABELS
+from ml.data.pixels import lesion_mask
 from ml.data.readers import file_digest
 from ml.data.records import FOLDS, DataError, ImageRecord, summary
 from ml.images import read_image, to_grey
 from ml.looks.fitting import fit_two_looks
 from ml.looks.reading import LookForward, Network, Reading, look_twice
 from ml.looks.recipe import TwoLookRecipe
-from ml.looks.views import build_looks, lesion_mask
+from ml.looks.teaching import NETWORK, EarlierRun
+from ml.looks.views import build_looks
 from ml.networks.two_looks import LOOKS, TwoLookNetwork, build_two_looks, explained_two_looks
 from ml.plots import draw_learning_curves
 from ml.runs import Split, claim_run, fold_split, save_network, source_splits
@@ -28,7 +30,6 @@ from ml.segment import lesion_mask as outlined
 from ml.segment import overlap
 from ml.storage import read_arrays, write_arrays, write_text
 
-NETWORK = "network.npz"
 READINGS = "readings.npz"
 
 _COLUMNS = ("key", "source", "label", "group", "fold", "model", "look", *(f"logit_{label}" for label in LABELS))
@@ -45,6 +46,8 @@ def train_two_looks(
     final: bool,
     cross_set: bool,
     resume: bool,
+    start: Path | None = None,
+    teachers: Sequence[Path] = (),
     arguments: Sequence[str] = (),
 ) -> None:
     """Train what is asked for and leave everything that a release needs in ``out``.
@@ -63,10 +66,14 @@ def train_two_looks(
         final: train on all images.
         cross_set: train on each source alone and predict the others.
         resume: go on with the run found in ``out``; without it such a folder is refused.
+        start: a finished run; each network begins with the weights of that run's network of the same split.
+        teachers: finished runs whose networks of the same split teach; see :mod:`ml.looks.teaching`.
         arguments: the command line, for the record.
 
     Raises:
-        DataError: ``out`` holds a run of other data, weights, recipe or seed, or holds one and ``resume`` is off.
+        DataError: ``out`` holds a run of other data, weights, recipe or seed, or holds one and ``resume`` is off;
+            ``start`` or a teacher is unfinished or of other images or folds; teachers without ``recipe.teaching``, or
+            the reverse.
     """
     digest = file_digest(weights) if weights else "random"
     identity = {
@@ -77,6 +84,16 @@ def train_two_looks(
         "data": summary(records),
         "images": [record.key for record in records],
     }
+    if bool(teachers) != bool(recipe.teaching):
+        raise DataError("Give teachers (--teacher) and their share of the target (--teaching) together, or neither.")
+    earlier = {
+        folder: EarlierRun.open(folder, records=records, recipe=recipe, weights_digest=digest)
+        for folder in (*([start] if start else ()), *teachers)
+    }
+    if start:
+        identity["start"] = earlier[start].identity()
+    if teachers:
+        identity["teachers"] = [earlier[folder].identity() for folder in teachers]
     claim_run(out, identity, resume=resume, arguments=arguments)
     began = time.monotonic()
     stem = build_two_looks(weights=weights, side=recipe.side, alpha=recipe.alpha, width=recipe.width).stem
@@ -88,7 +105,15 @@ def train_two_looks(
         if (folder / READINGS).is_file():
             return
         network, _ = fit_two_looks(
-            records, split=split, cache=cache, weights=weights, recipe=recipe, seed=seed, folder=folder
+            records,
+            split=split,
+            cache=cache,
+            weights=weights,
+            recipe=recipe,
+            seed=seed,
+            folder=folder,
+            start=earlier[start] if start else None,
+            teachers=[earlier[each] for each in teachers],
         )
         save_network(folder / NETWORK, network.full)
         if len(split.held_out):

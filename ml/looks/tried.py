@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.data.records import ImageRecord
-from ml.metrics import bootstrap
+from ml.metrics import PairedFigure, bootstrap
 
 Pairs = Callable[[str, NDArray[np.intp]], dict[str, tuple[float, float]]]
 """From a collection and rows, with repeats, to named figures: each of the idea and of what is served."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried(PairedFigure):
     """One figure of one idea, and how it differs from what is served.
 
     Attributes:
         idea: in words.
         passes: forward passes that one image takes.
-        set, figure: the collection and what was measured.
-        n, groups: images and independent groups.
-        value, low, high: the figure and its 95 % interval.
-        difference, difference_low, difference_high: to what is served, paired: the same images in every sample.
+        set, figure: the collection and what was measured. The difference is to what is served.
     """
 
     idea: str
     passes: int
     set: str
     figure: str
-    n: int
-    groups: int
-    value: float
-    low: float
-    high: float
-    difference: float
-    difference_low: float
-    difference_high: float
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     def __str__(self) -> str:
         return (
@@ -79,25 +64,8 @@ def compare(
         )
         for name in dict.fromkeys(name for name, _ in (key.split("|") for key in figures)):
             figure, apart = figures[f"{name}|value"], figures[f"{name}|difference"]
-            numbers = {
-                "value": figure.value,
-                "low": figure.low,
-                "high": figure.high,
-                "difference": apart.value,
-                "difference_low": apart.low,
-                "difference_high": apart.high,
-            }
-            found.append(
-                Tried(
-                    idea=idea,
-                    passes=passes,
-                    set=source,
-                    figure=name,
-                    n=figure.n,
-                    groups=figure.groups,
-                    **{key: round(float(number), 4) for key, number in numbers.items()},
-                )
-            )
+            numbers = PairedFigure.numbers(figure, apart)
+            found.append(Tried(idea=idea, passes=passes, set=source, figure=name, **numbers))
     return found
 
 

@@ -53,8 +53,14 @@ def collection(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def two_look_run(collection: Path, tmp_path: Path) -> Path:
-    """A finished run of an untrained network: what `ml train` leaves, without the training."""
+def two_look_run(untrained_run: Path, tmp_path: Path) -> Path:
+    """A finished run of an untrained network on :func:`collection`; the test may change it."""
+    return shutil.copytree(untrained_run, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def untrained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `ml train` leaves, without the training: made once, for it takes seconds. Not to be written to."""
     from ml.contract import LABELS
     from ml.data.readers import read_collections
     from ml.data.records import FOLDS
@@ -63,9 +69,10 @@ def two_look_run(collection: Path, tmp_path: Path) -> Path:
     from ml.networks.two_looks import LOOKS, build_two_looks
     from ml.runs import fold_split, save_network
 
-    folder = tmp_path / "run"
+    root = tmp_path_factory.mktemp("untrained")
+    folder = root / "run"
     recipe = TwoLookRecipe(side=32, alpha=0.35)
-    records = read_collections([collection])
+    records = read_collections([make_collection(root / "clinic", patients=10)])
     network = build_two_looks(weights=None, side=32, alpha=0.35)
     for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
         save_network(folder / name / "network.npz", network.full)
@@ -75,6 +82,7 @@ def two_look_run(collection: Path, tmp_path: Path) -> Path:
     (folder / "learning-curves.png").write_bytes(b"a plot")
     described = {
         "command": "python -m ml train",
+        "kind": "two_looks",
         "recipe": recipe.as_dict(),
         "seed": 1,
         "weights_sha256": "random",

@@ -10,14 +10,23 @@ import numpy as np
 import pytest
 
 from ml.__main__ import main
-from ml.contract import LABELS
-from ml.data.records import ImageRecord
+from ml.artifact import WEIGHTS_FILE
+from ml.contract import LABELS, OutcomeState
+from ml.data.readers import read_collections
+from ml.data.records import FOLDS, ImageRecord, summary
+from ml.images import read_image
 from ml.mammogram.evaluation import auc_figures, exam_figures, free_response_figures, judge, patch_figures
+from ml.mammogram.film import Film
 from ml.mammogram.marks import Spot
 from ml.mammogram.probe import Samples, sum_moments
 from ml.mammogram.reading import FILM_SET, ReadFilm, cross_fitted, fit_calibration
+from ml.mammogram.recipe import DetectorRecipe
 from ml.mammogram.targets import Cell
-from tests.ml.drawn_mammograms import write_film_collection
+from ml.pipeline import analyse
+from ml.registry import altered_files, find_model
+from ml.runtime import load_folder
+from ml.storage import read_arrays, write_arrays
+from tests.ml.drawn_mammograms import draw_mammogram, write_film_collection
 
 
 def made_film(number: int, label: str, finding: float, *, source: str = FILM_SET, hit: bool = True) -> ReadFilm:
@@ -159,3 +168,69 @@ def test_a_killed_training_goes_on_and_scores_only_films_it_never_saw(tmp_path, 
     assert json.loads((run / "run.json").read_text(encoding="utf-8"))["recipe"]["window"] == 8
     with (run / "fold-0" / "history.csv").open(newline="", encoding="utf-8") as handle:
         assert len(list(csv.DictReader(handle))) == 1
+
+
+@pytest.fixture
+def finished(tmp_path) -> tuple[Path, Path]:
+    """Drawn films, and a run on them that holds what the shipped detector says: what `ml mammogram train` leaves."""
+    data = write_film_collection(tmp_path / "mini-mias", pairs=10)
+    run = tmp_path / "run"
+    shipped = find_model("mg-patches")
+    detector = load_folder(shipped.folder)
+    records = read_collections([data])
+    for fold in range(FOLDS):
+        films = {record.key: Film.prepare(read_image(record.path)) for record in records if record.fold == fold}
+        scores = {key: detector.forward(film.canvas)[0] for key, film in films.items() if film is not None}
+        write_arrays(run / f"fold-{fold}" / "scores.npz", scores)
+    weights = read_arrays(shipped.folder / WEIGHTS_FILE)
+    write_arrays(run / "final" / "network.npz", {name: each.astype(np.float32) for name, each in weights.items()})
+    described = {
+        "command": "python -m ml mammogram train",
+        "recipe": DetectorRecipe().as_dict(),
+        "seed": 1,
+        "weights_sha256": "random",
+        "data": summary(records),
+        "images": [record.key for record in records],
+    }
+    (run / "run.json").write_text(json.dumps(described), encoding="utf-8")
+    return data, run
+
+
+def release(data, run, out, *more):
+    command = ["mammogram", "release", "--data", str(data), "--run", str(run), "--out", str(out), "--version", "0.1.0"]
+    return main([*command, "--name", "mg-test", "--resamples", "10", *more])
+
+
+@pytest.mark.slow
+def test_a_run_becomes_an_artefact_that_loads_marks_and_documents_itself(finished, tmp_path, collection, capsys):
+    out, rows = tmp_path / "models" / "mg-test" / "0.1.0", tmp_path / "rows.json"
+    more = ["--foreign", str(collection), "--results", str(rows), "--note", "Made by a test."]
+    assert release(*finished, out, *more) == 0, capsys.readouterr().err[-400:]
+    installed = find_model("mg-test", root=tmp_path / "models")
+    assert altered_files(installed) == []
+    assert (installed.status, installed.modality) == ("research", "MG")
+    assert [path.name for path in out.parent.iterdir()] == ["0.1.0"], "nothing half-written is left"
+    evaluation = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    assert evaluation["films"]["mini-mias"]["auc_abnormal"]["n"] == 20
+    assert evaluation["refusals"]["other_images"]["clinic"]["n"] == 20
+    assert evaluation["parity"]["graph_against_keras_twin"] < 1e-3
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Made by a test." in card and installed.sha256 in card
+    assert {row["set"] for row in json.loads(rows.read_text(encoding="utf-8"))} == {"mini-mias"}
+    outcome = analyse(draw_mammogram(lesion=(150.0, 90.0, 30.0)), load_folder(out))
+    assert outcome.state is OutcomeState.SUCCEEDED
+
+
+def test_an_unfinished_run_or_one_of_other_films_is_not_released(finished, tmp_path, capsys):
+    data, run = finished
+    out = tmp_path / "models" / "mg-test" / "0.1.0"
+    other = write_film_collection(tmp_path / "other" / "mini-mias", pairs=5)
+    assert release(other, run, out) == 1
+    assert "other films" in capsys.readouterr().err
+    (run / "fold-3" / "scores.npz").unlink()
+    assert release(data, run, out) == 1
+    assert "no scores of 4 films" in capsys.readouterr().err
+    (run / "final" / "network.npz").unlink()
+    assert release(data, run, out) == 1
+    assert "Finish the training first" in capsys.readouterr().err
+    assert not out.parent.exists() or not list(out.parent.iterdir())
