@@ -37,6 +37,9 @@ _OUTLINES = {
     "false_lesions": "normal images with an outline",
 }
 
+_PARTS = ("dice_mean", "missed_lesions")
+"""What is said of the outlines on each part of a collection."""
+
 _ZONE = {
     "rate": "images in the zone",
     "rate_malignant": "malignant images in the zone",
@@ -229,7 +232,18 @@ def segmentation_section(evaluation: Mapping[str, Any]) -> str:
 
 {found["rule"].capitalize()}. Out of fold, against the masks of the sets at the image's own resolution.
 
-{markdown_table(header, rows)}"""
+{markdown_table(header, rows)}{_outline_parts(found)}"""
+
+
+def _outline_parts(found: Mapping[str, Any]) -> str:
+    """Mean Dice and missed lesions by scanner, lesion size, BI-RADS category and site, where they were measured."""
+    rows = [
+        [set_name(source), name, figures["dice_mean"]["n"], *(figure_text(figures[key]) for key in _PARTS)]
+        for source, parts in found.get("subgroups", {}).items()
+        for name, figures in parts.items()
+    ]
+    table = markdown_table(["set", "subgroup", "n", *(_OUTLINES[key] for key in _PARTS)], rows)
+    return f"\n\n{table}" if rows else ""
 
 
 def cross_set_section(evaluation: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml.data.records import FOLDS, ImageRecord
 from ml.metrics import RESAMPLES, Figure, Floats, bootstrap
 from ml.storage import read_arrays
+from ml.subgroups import parts_of
 
 SEGMENTATION_GOAL = {"busi": 0.80, "busbra": 0.85}
 """Mean Dice on lesions that the goals ask for."""
@@ -29,8 +30,9 @@ def segmentation_of_run(
         resamples: of the bootstrap.
 
     Returns:
-        ``sets`` and ``before_classification`` (see :func:`segmentation_figures`) and ``first_look_alone``; ``None``
-        for a run of a model that outlines nothing.
+        ``sets`` and ``before_classification`` (see :func:`segmentation_figures`), ``first_look_alone``, and
+        ``subgroups``: mean Dice and missed lesions of each part of a collection; ``None`` for a run of a model that
+        outlines nothing.
     """
     paths = [run / f"fold-{fold}" / "readings.npz" for fold in range(FOLDS)]
     if not all(path.is_file() for path in paths):
@@ -63,7 +65,20 @@ def segmentation_of_run(
         "sets": segmentation_figures(**guided, **known),
         "before_classification": segmentation_figures(**plain, **known),
         "first_look_alone": {name: figures["dice_mean"].as_dict() for name, figures in alone.items()},
+        "subgroups": _by_part(guided["dice"], read, resamples=resamples),
     }
+
+
+def _by_part(dice: Floats, records: Sequence[ImageRecord], *, resamples: int) -> dict[str, dict[str, dict[str, Any]]]:
+    groups = np.array([record.leak_group for record in records])
+    report: dict[str, dict[str, dict[str, Any]]] = {}
+    for source, name, chosen in parts_of(records):
+        inside = chosen & ~np.isnan(dice)
+        if inside.any():
+            figures = _mean("dice_mean", dice, inside, groups, resamples=resamples)
+            figures |= _mean("missed_lesions", dice == 0, inside, groups, resamples=resamples)
+            report.setdefault(source, {})[name] = {key: figure.as_dict() for key, figure in figures.items()}
+    return report
 
 
 def segmentation_figures(

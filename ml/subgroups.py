@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.data.records import ImageRecord
 from ml.figures import Judged, discrimination
@@ -28,18 +29,23 @@ def subgroups(
         records: the record of each, in the same order.
         resamples: of the bootstrap.
     """
+    report: dict[str, dict[str, dict[str, Any]]] = {}
+    for source, name, chosen in parts_of(records):
+        report.setdefault(source, {})[name] = discrimination(judged.take(chosen), resamples=resamples)
+    return report
+
+
+def parts_of(records: Sequence[ImageRecord]) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+    """Every part of every collection: the collection, the part in words (``site: armpit``), its records, bool (N,)."""
     traits = [_traits(record) for record in records]
     sources = np.array([record.source for record in records])
-    report: dict[str, dict[str, dict[str, Any]]] = {}
     for source in sorted(set(sources.tolist())):
         inside = sources == source
         for trait in sorted({trait for name in traits for trait in name}):
             for value in sorted({name[trait] for name in traits if trait in name}):
                 chosen = inside & np.array([name.get(trait) == value for name in traits])
                 if chosen.any():
-                    figures = discrimination(judged.take(chosen), resamples=resamples)
-                    report.setdefault(source, {})[f"{trait}: {value}"] = figures
-    return report
+                    yield source, f"{trait}: {value}", chosen
 
 
 def lesion_share(mask: Path) -> float:

@@ -21,19 +21,34 @@ def run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         records = read_collections(options.data, layout=options.layout)
-        others, instead = ([_named(text) for text in given] for given in (options.member, options.instead))
+        keys = [record.key for record in records]
+        others, instead = ([_named(text, keys) for text in given] for given in (options.member, options.instead))
         # TensorFlow takes seconds to load: wrong options are reported before.
         from ml.looks.folds import FoldNetworks
         from ml.looks.fusion_trials import try_fusions
-        from ml.looks.outline_trials import try_outlines
+        from ml.looks.outline_trials import outlines_of, try_outlines
         from ml.looks.passes import collect_passes
 
         networks = FoldNetworks(options.run, records)
-        table = LogitTable.read(options.run / "out-of-fold.csv").ordered([record.key for record in records])
+        table = LogitTable.read(options.run / "out-of-fold.csv").ordered(keys)
         require_same_folds(table, records)
         passes = collect_passes(networks, records)
-        fusions = try_fusions(records, table, passes, others=others, instead=instead, resamples=options.resamples)
-        outlines = try_outlines(records, table, passes, resamples=options.resamples)
+        fusions = try_fusions(
+            records,
+            table,
+            passes,
+            others=[(name, each) for name, each, _ in others],
+            instead=[(name, each) for name, each, _ in instead],
+            resamples=options.resamples,
+        )
+        drawn = [(name, each, outlines_of(path.parent, records)) for name, each, path in instead]
+        outlines = try_outlines(
+            records,
+            table,
+            passes,
+            instead=[(name, each, outline) for name, each, outline in drawn if outline is not None],
+            resamples=options.resamples,
+        )
         content = {
             "command": shlex.join(["python", "-m", "ml", "tried", *arguments]),
             "model": options.title,
@@ -52,11 +67,11 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _named(text: str) -> tuple[str, LogitTable]:
+def _named(text: str, keys: Sequence[str]) -> tuple[str, LogitTable, Path]:
     name, separator, path = text.partition("=")
     if not separator or not name.strip():
         raise DataError(f"{text!r} must be NAME=FILE, such as 'one look=runs/us-1.0.0/out-of-fold.csv'.")
-    return name.strip(), LogitTable.read(Path(path))
+    return name.strip(), LogitTable.read(Path(path)).ordered(keys), Path(path)
 
 
 def _parser() -> argparse.ArgumentParser:

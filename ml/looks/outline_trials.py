@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.data.records import ImageRecord
+from ml.data.records import FOLDS, ImageRecord
 from ml.evaluate import NORMAL, judge_nested
 from ml.logits import LogitTable
 from ml.looks.fusion_trials import ridge
@@ -19,6 +20,7 @@ from ml.looks.passes import OUTLINES, THRESHOLDS, Passes
 from ml.looks.tried import Tried, compare
 from ml.metrics import RESAMPLES, Floats
 from ml.segment import THRESHOLD
+from ml.storage import read_arrays
 
 _PENALTY = 0.1
 """Inverse strength of the ridge on the evidence, fixed: a dozen features of hundreds of images."""
@@ -34,14 +36,16 @@ def try_outlines(
     table: LogitTable,
     passes: Passes,
     *,
+    instead: Sequence[tuple[str, LogitTable, Drawn]] = (),
     resamples: int = RESAMPLES,
     say: Callable[[str], None] = print,
 ) -> list[Tried]:
     """Mean Dice and missed lesions of images with a lesion, and the share of normal images with an outline.
 
-    Arguments as :func:`ml.looks.fusion_trials.try_fusions`. Empty when no image is normal or none has a known lesion.
+    Arguments as :func:`ml.looks.fusion_trials.try_fusions`; the runs in ``instead`` come with their outlines, see
+    :func:`outlines_of`. Empty when no image is normal or none has a known lesion.
     """
-    shown = judge_nested(table)[0].probabilities.argmax(axis=1) != NORMAL
+    shown = _shown(table)
     served = _drawn(passes, shown)
     lesion = np.flatnonzero(np.isfinite(passes.dice[:, 0, _USUAL]))
     normal = np.flatnonzero(table.labels == NORMAL)
@@ -56,6 +60,7 @@ def try_outlines(
         ("probability fitted on the other folds", 2, _drawn(passes, shown, threshold=best_threshold(passes, table))),
         ("mirrored looks averaged in", 4, _drawn(passes, shown, way="mirrored")),
         ("a third look, round the outline of the two, in place of the second", 3, _drawn(passes, shown, way="again")),
+        *((name, len(other.looks), _hidden(drawn, _shown(other))) for name, other, drawn in instead),
     ]:
         rows: list[Tried] = []
         for chosen, measure in ((lesion, _agreement), (normal, _false_lesions)):
@@ -70,6 +75,31 @@ def try_outlines(
         say(f"{idea}: {'; '.join(map(str, rows))}")
         found += rows
     return found
+
+
+def outlines_of(run: Path, records: Sequence[ImageRecord]) -> Drawn | None:
+    """Dice and area of a run's outlines of the images that were held out, before the label has its say.
+
+    Args:
+        run: folder that ``python -m ml train`` wrote.
+        records: its images, in order.
+
+    Returns:
+        ``None`` where the run's networks outline nothing.
+    """
+    paths = [run / f"fold-{fold}" / "readings.npz" for fold in range(FOLDS)]
+    if not all(path.is_file() for path in paths):
+        return None
+    dice, area = np.full(len(records), np.nan), np.zeros(len(records))
+    for part in map(read_arrays, paths):
+        index = part["index"].astype(np.intp)
+        dice[index], area[index] = part["dice"], part["found_area"]
+    return dice, area
+
+
+def _shown(table: LogitTable) -> NDArray[np.bool_]:
+    """Whose calibrated label is not normal: those images get an outline."""
+    return judge_nested(table)[0].probabilities.argmax(axis=1) != NORMAL
 
 
 def by_evidence(passes: Passes, table: LogitTable, shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -115,7 +145,11 @@ def _drawn(
     passes: Passes, shown: NDArray[np.bool_], *, way: str = "served", threshold: NDArray[np.intp] | int = _USUAL
 ) -> Drawn:
     rows, place = np.arange(len(shown)), OUTLINES.index(way)
-    return passes.dice[rows, place, threshold] * shown, passes.area[rows, place, threshold] * shown
+    return _hidden((passes.dice[rows, place, threshold], passes.area[rows, place, threshold]), shown)
+
+
+def _hidden(drawn: Drawn, shown: NDArray[np.bool_]) -> Drawn:
+    return drawn[0] * shown, drawn[1] * shown
 
 
 def _agreement(drawn: Drawn, served: Drawn, source: str, chosen: NDArray[np.intp]) -> dict[str, tuple[float, float]]:

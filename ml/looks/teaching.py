@@ -21,7 +21,7 @@ from ml.contract import LABELS
 from ml.data.readers import file_digest
 from ml.data.records import DataError, ImageRecord
 from ml.export import restore_network, restore_two_looks
-from ml.logits import LogitTable
+from ml.logits import LogitTable, require_same_folds
 from ml.looks.recipe import TwoLookRecipe
 from ml.metrics import softmax
 from ml.networks.two_looks import LOOKS, TwoLookNetwork
@@ -66,13 +66,12 @@ class EarlierRun:
         described = read_json(folder / "run.json")
         if described["images"] != [record.key for record in records]:
             raise DataError(f"{folder} was trained on other images. Pass the same --data in the same order.")
-        table = LogitTable.read(folder / "out-of-fold.csv")
-        folds = dict(zip(table.keys, (int(fold) for fold in table.folds), strict=True))
-        moved = [record.key for record in records if folds.get(record.key) != record.fold]
-        if moved:
+        try:
+            require_same_folds(LogitTable.read(folder / "out-of-fold.csv"), records)
+        except ValueError as error:
             raise DataError(
-                f"{folder} had {moved[0]} in another fold: a network of it may have seen what would be held out here."
-            )
+                f"{folder} was split otherwise, so its networks may have seen what is held out here. {error}"
+            ) from error
         kind = TwoLookRecipe if described.get("kind") == "two_looks" else Recipe
         own = kind.from_mapping(described["recipe"])
         frozen = (own.side, own.alpha, described["weights_sha256"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ml.card_sections import segmentation_section
 from ml.data.readers import read_collections
 from ml.segmentation_figures import segmentation_figures, segmentation_of_run
 from ml.storage import write_arrays
@@ -77,4 +78,11 @@ def test_an_image_judged_normal_loses_its_outline_and_its_lesion_counts_as_misse
     assert found["before_classification"]["clinic"]["missed_lesions"]["value"] == 0
     assert found["sets"]["clinic"]["dice_mean"]["value"] == pytest.approx(0.8 * 16 / 20)
     assert found["first_look_alone"]["clinic"]["value"] == pytest.approx(0.4)
+    # The made masks are of one size, so the one part holds all images.
+    (part,) = found["subgroups"]["clinic"].values()
+    assert part["dice_mean"] == found["sets"]["clinic"]["dice_mean"]
+    assert part["missed_lesions"] == found["sets"]["clinic"]["missed_lesions"]
+    section = segmentation_section({"segmentation": found})
+    assert "| clinic | lesion area: below 5 % | 20 |" in section
+    assert "subgroup" not in segmentation_section({"segmentation": {**found, "subgroups": {}}})
     assert segmentation_of_run(tmp_path / "elsewhere", records, judged_normal=set()) is None

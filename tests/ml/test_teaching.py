@@ -138,7 +138,7 @@ def test_a_run_with_another_fold_of_an_image_may_not_teach(two_look_run, records
         writer = csv.DictWriter(handle, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    with pytest.raises(DataError, match=f"{records[3].key} in another fold"):
+    with pytest.raises(DataError, match=f"split otherwise.*{records[3].key}"):
         opened(two_look_run, records)
 
 

@@ -17,7 +17,7 @@ from ml.logits import LogitTable
 from ml.looks.closeup import CloseUp
 from ml.looks.evidence import EVIDENCE_NAMES, lesion_evidence, outline_features
 from ml.looks.fusion_trials import nested_ridge, nested_trees
-from ml.looks.outline_trials import best_threshold, by_evidence, try_outlines
+from ml.looks.outline_trials import best_threshold, by_evidence, outlines_of, try_outlines
 from ml.looks.passes import OUTLINES, PASSES, THRESHOLDS, Passes
 from ml.looks.reading import FirstLook, LookForward, Reading, sigmoid
 from ml.looks.tried import compare
@@ -155,9 +155,16 @@ def test_what_is_served_differs_from_itself_by_nothing():
     table = made_table()
     found = try_outlines(made_records(table), table, made_passes(table), resamples=20, say=lambda line: None)
     served = [each for each in found if each.idea.startswith("as served")]
-    assert {each.figure for each in served} == {"dice_mean", "missed_lesions", "false_lesions"}
+    served_figures = {"dice_mean", "missed_lesions", "false_lesions"}
+    assert {each.figure for each in served} == served_figures
     assert all((each.difference, each.difference_low, each.difference_high) == (0, 0, 0) for each in served)
     assert {each.figure: each.n for each in served} == {"dice_mean": 80, "missed_lesions": 80, "false_lesions": 40}
+    passes = made_passes(table)
+    usual = passes.dice[:, 0, THRESHOLDS.index(0.5)], passes.area[:, 0, THRESHOLDS.index(0.5)]
+    other = [("another run", table, usual)]
+    found = try_outlines(made_records(table), table, passes, instead=other, resamples=20, say=lambda line: None)
+    alike = [each for each in found if each.idea == "another run"]
+    assert {each.figure: each.difference for each in alike} == dict.fromkeys(served_figures, 0)
     lone = replace(table, labels=np.zeros_like(table.labels))
     assert try_outlines(made_records(lone), lone, made_passes(lone), resamples=5, say=print) == []
 
@@ -228,6 +235,9 @@ def test_the_command_measures_a_run_and_keeps_its_passes(two_look_run, collectio
     rows = {(each["idea"], each["figure"]): each for each in content["tried"]}
     assert rows["again", "accuracy"]["difference"] == 0
     assert rows["fused with itself", "accuracy"]["passes"] == 4
+    drawn = outlines_of(two_look_run, read_collections([collection]))
+    assert drawn is not None and np.isfinite(drawn[0]).all() and drawn[1].shape == (20,)
+    assert outlines_of(tmp_path, []) is None
     assert rows["ridge on everything", "auc_malignant"]["n"] == 20
     assert content["outlines"] == [], "no image of this collection is normal"
     records = read_collections([collection])
