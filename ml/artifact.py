@@ -49,6 +49,7 @@ def provenance(described: dict[str, Any], *, command: str) -> dict[str, Any]:
         "seed": described["seed"],
         "initial_weights_sha256": described["weights_sha256"],
         "training_command": described["command"],
+        **{name: described[name] for name in ("start", "teachers") if name in described},
         "release_command": command,
         "released": datetime.now(UTC).date().isoformat(),
         "libraries": {

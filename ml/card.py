@@ -5,6 +5,7 @@ Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,26 @@ Encoder: {encoder}
 convolution fine-tuned, global average pooling, one linear layer for each look. Decoder: UNet 3+ (Huang et al. 2020)
 with full-scale skip connections over four scales, {recipe["width"]} channels to a branch, deep supervision (weight
 {recipe["deep_supervision"]:g} for each coarser mask, {recipe["mask_weight"]:g} for the finest). In training the close
-views are cut round the true lesion with a random error. {common}"""
+views are cut round the true lesion with a random error. {common}{_descent(manifest)}"""
+
+
+def _descent(manifest: Mapping[str, Any]) -> str:
+    """Where the network learnt from more than its images' labels; a paragraph of its own, or nothing."""
+    recipe, told = manifest["recipe"], []
+    if start := manifest.get("start"):
+        told.append(f"Each network began as the one of the run {start['run']} that was trained on the same images.")
+    if teachers := manifest.get("teachers"):
+        names = " and ".join(each["run"] for each in teachers)
+        told.append(
+            f"To a share of {recipe['teaching']:g} its targets are what the networks of {names} (again of the same"
+            " images, so none had seen what was held out) say of the very view (distillation, Hinton et al. 2015)."
+        )
+    if recipe.get("clear"):
+        told.append(
+            f"In {recipe['clear_share'] * 100:g} % of the views a square of the image that is free of lesion was shown as"
+            " normal tissue instead, where the image has room for one."
+        )
+    return "\n\n" + textwrap.fill(" ".join(told), 120) if told else ""
 
 
 def _data(evaluation: Mapping[str, Any]) -> str:

@@ -92,10 +92,10 @@ GOALS: tuple[Goal, ...] = (
     ),
     Goal("BUSI", "good images refused", ("refusals", "false_refusals", "busi"), 0.02, at_least=False),
     Goal("BUS-BRA", "good images refused", ("refusals", "false_refusals", "busbra"), 0.02, at_least=False),
-    Goal("mini-MIAS", "mammograms refused as ultrasound", ("refusals", "other_images", "mini-mias"), 0.99),
+    Goal("mini-MIAS", "ordinary mammograms refused", ("refusals", "other_images", "mini-mias"), 0.99),
     Goal(
         "CDD-CESM low energy",
-        "mammograms refused as ultrasound",
+        "ordinary mammograms refused",
         ("refusals", "other_images", "cdd-cesm-low-energy"),
         0.99,
     ),

@@ -78,6 +78,23 @@ def test_the_card_of_a_two_look_model_states_outline_looks_zone_fusion_and_verdi
     assert "Segmentation is not part" not in card
 
 
+def test_the_card_says_whom_the_network_learnt_from(two_looks, tmp_path):
+    manifest, evaluation = two_looks
+    for name in ("start", "teachers"):
+        manifest.pop(name, None)
+    manifest["recipe"] |= {"clear": 0, "clear_share": 0.0, "teaching": 0.0}
+    write_card(tmp_path / "plain.md", manifest=manifest, evaluation=evaluation)
+    plain = (tmp_path / "plain.md").read_text(encoding="utf-8")
+    assert "distillation" not in plain and "began as" not in plain and "normal tissue" not in plain
+    manifest["recipe"] |= {"clear": 2, "clear_share": 0.25, "teaching": 0.4}
+    manifest |= {"start": {"run": "first"}, "teachers": [{"run": "first"}, {"run": "second"}]}
+    write_card(tmp_path / "taught.md", manifest=manifest, evaluation=evaluation)
+    taught = " ".join((tmp_path / "taught.md").read_text(encoding="utf-8").split())
+    assert "Each network began as the one of the run first" in taught
+    assert "To a share of 0.4 its targets are what the networks of first and second" in taught
+    assert "In 25 % of the views" in taught
+
+
 def test_the_card_shows_the_example_maps_only_where_they_were_drawn(two_looks, tmp_path):
     manifest, evaluation = two_looks
     write_card(tmp_path / "card.md", manifest=manifest, evaluation=evaluation)
