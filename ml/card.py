@@ -167,8 +167,8 @@ def _descent(manifest: Mapping[str, Any]) -> str:
         )
     if recipe.get("clear"):
         told.append(
-            f"In {recipe['clear_share'] * 100:g} % of the views a square of the image that is free of lesion was shown as"
-            " normal tissue instead, where the image has room for one."
+            f"In {recipe['clear_share'] * 100:g} % of the views a square of the image that is free of lesion was shown"
+            " as normal tissue instead, where the image has room for one."
         )
     return "\n\n" + textwrap.fill(" ".join(told), 120) if told else ""
 

@@ -57,9 +57,13 @@ def shortcut_table(folder: Path, commands: Commands) -> str:
         for source, figure in content.get("marks_only", {}).items():
             title = f"malignancy on {SETS.get(source, source)} guessed from marks and crop alone: AUC"
             rows.append([title, figure["n"], figure_text(figure), "0.500 by chance", letter])
-        judges = {"masked": f"fold networks of {content['model']}", "frozen_when_masked": "frozen features"}
-        for key, title in judges.items():
-            for source, figures in content.get(key, {}).items():
+        judged = {
+            f"fold networks of {content['model']}": content.get("masked", {}),
+            **{f"fold networks of {name}": found for name, found in content.get("masked_beside", {}).items()},
+            "frozen features": content.get("frozen_when_masked", {}),
+        }
+        for title, found in judged.items():
+            for source, figures in found.items():
                 for name in ("accuracy", "auc_malignant"):
                     what = f"{title} on {SETS.get(source, source)}, text and calipers masked: {name.replace('_', ' ')}"
                     beside = f"{figure_text(figures['plain'][name])} unmasked, {_signed(figures['difference'][name])}"

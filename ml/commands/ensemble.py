@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.commands.options import add_resamples
+from ml.commands.options import add_resamples, named_path
 from ml.evaluate import cross_validation
 from ml.logits import LogitTable, joined
 from ml.results import ResultRow, model_rows
@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "ml", "ensemble", *arguments])
     try:
-        runs = [_named(text) for text in options.run]
+        runs = [named_path(text) for text in options.run]
         tables = [(name, LogitTable.read(path)) for name, path in runs]
         rows: list[ResultRow] = []
         if options.members:
@@ -44,13 +44,6 @@ def run(arguments: Sequence[str]) -> int:
 def _rows(table: LogitTable, *, system: str, command: str, resamples: int) -> list[ResultRow]:
     report, _ = cross_validation(table, resamples=resamples, looks=False)
     return model_rows({**report, "command": command}, system=system)
-
-
-def _named(text: str) -> tuple[str, Path]:
-    name, separator, path = text.partition("=")
-    if not separator or not name.strip():
-        raise ValueError(f"--run {text!r} must be NAME=FILE, such as 'one look=runs/us-1.0.0/out-of-fold.csv'.")
-    return name.strip(), Path(path)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -111,5 +111,17 @@ def add_speed(parser: argparse.ArgumentParser, *, workers: str = "images analyse
     parser.add_argument("--threads", type=int, default=THREADS, help="threads of one forward pass")
 
 
+def named_path(text: str) -> tuple[str, Path]:
+    """``NAME=PATH``, for options that say of a run what it is called in a table.
+
+    Raises:
+        DataError: it is not of that form.
+    """
+    name, separator, path = text.partition("=")
+    if not separator or not name.strip():
+        raise DataError(f"{text!r} must be NAME=PATH, such as 'one look=runs/us-1.0.0/out-of-fold.csv'.")
+    return name.strip(), Path(path)
+
+
 def _entries(recipe: type) -> dict[str, type]:
     return {entry.name: int if entry.type == "int" else float for entry in dataclasses.fields(recipe)}

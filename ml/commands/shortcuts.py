@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ml.commands.options import add_collections, add_resamples
+from ml.commands.options import add_collections, add_resamples, named_path
 from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.registry import find_model
@@ -29,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
             raise DataError(
                 f"{options.weights} does not exist. Give the headless MobileNetV2 weights, or leave it out."
             )
+        beside = [named_path(text) for text in options.beside]
         model = load_installed(find_model(options.model, options.version))
         if not isinstance(model, LoadedModel):
             raise DataError(
@@ -48,6 +49,12 @@ def run(arguments: Sequence[str]) -> int:
 
             networks = FoldNetworks(options.run, records)
             report["masked"] = masked_figures(networks.probabilities, records, resamples=options.resamples)
+        for name, folder in beside:
+            from ml.looks.folds import open_folds
+
+            asked = open_folds(folder, records).probabilities
+            figures = masked_figures(asked, records, resamples=options.resamples)
+            report.setdefault("masked_beside", {})[name] = figures
         if options.weights is not None:
             # TensorFlow takes seconds to load: without weights it is not needed.
             from ml.baselines.frozen import FeatureStore
@@ -80,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", help="by default the newest")
     parser.add_argument(
         "--run", type=Path, help="the model's training run: tests its fold networks on masked images they never saw"
+    )
+    parser.add_argument(
+        "--beside", action="append", default=[], help="NAME=RUN: another run to test like --run; repeatable"
     )
     parser.add_argument("--marks", action="store_true", help="measure what marks alone give away")
     parser.add_argument(

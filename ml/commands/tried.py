@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.commands.options import add_collections, add_resamples
+from ml.commands.options import add_collections, add_resamples, named_path
 from ml.data.readers import read_collections
 from ml.data.records import DataError
 from ml.logits import LogitTable, require_same_folds
@@ -68,10 +68,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _named(text: str, keys: Sequence[str]) -> tuple[str, LogitTable, Path]:
-    name, separator, path = text.partition("=")
-    if not separator or not name.strip():
-        raise DataError(f"{text!r} must be NAME=FILE, such as 'one look=runs/us-1.0.0/out-of-fold.csv'.")
-    return name.strip(), LogitTable.read(Path(path)).ordered(keys), Path(path)
+    name, path = named_path(text)
+    return name, LogitTable.read(path).ordered(keys), path
 
 
 def _parser() -> argparse.ArgumentParser:

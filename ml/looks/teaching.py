@@ -26,6 +26,7 @@ from ml.looks.recipe import TwoLookRecipe
 from ml.metrics import softmax
 from ml.networks.two_looks import LOOKS, TwoLookNetwork
 from ml.recipe import Recipe
+from ml.runtime import TWO_LOOKS
 from ml.storage import read_arrays, read_json
 
 NETWORK = "network.npz"
@@ -72,7 +73,7 @@ class EarlierRun:
             raise DataError(
                 f"{folder} was split otherwise, so its networks may have seen what is held out here. {error}"
             ) from error
-        kind = TwoLookRecipe if described.get("kind") == "two_looks" else Recipe
+        kind = TwoLookRecipe if described.get("kind") == TWO_LOOKS else Recipe
         own = kind.from_mapping(described["recipe"])
         frozen = (own.side, own.alpha, described["weights_sha256"])
         if frozen != (recipe.side, recipe.alpha, weights_digest):

@@ -26,6 +26,7 @@ from ml.looks.views import build_looks
 from ml.networks.two_looks import LOOKS, TwoLookNetwork, build_two_looks, explained_two_looks
 from ml.plots import draw_learning_curves
 from ml.runs import Split, claim_run, fold_split, save_network, source_splits
+from ml.runtime import TWO_LOOKS
 from ml.segment import lesion_mask as outlined
 from ml.segment import overlap
 from ml.storage import read_arrays, write_arrays, write_text
@@ -77,7 +78,7 @@ def train_two_looks(
     """
     digest = file_digest(weights) if weights else "random"
     identity = {
-        "kind": "two_looks",
+        "kind": TWO_LOOKS,
         "recipe": recipe.as_dict(),
         "seed": seed,
         "weights_sha256": digest,

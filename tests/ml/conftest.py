@@ -58,6 +58,30 @@ def two_look_run(untrained_run: Path, tmp_path: Path) -> Path:
     return shutil.copytree(untrained_run, tmp_path / "run")
 
 
+@pytest.fixture
+def one_look_run(untrained_run: Path, tmp_path: Path) -> Path:
+    """The same as a run of us-mobilenetv2 1.0.0 was: one look at the whole image, a recipe without a decoder."""
+    import keras
+
+    from ml.data.records import FOLDS
+    from ml.networks.mobilenet import build_classifier
+    from ml.recipe import Recipe
+    from ml.runs import save_network
+
+    folder = shutil.copytree(untrained_run, tmp_path / "one-look")
+    described = json.loads((folder / "run.json").read_text())
+    del described["kind"]
+    described["recipe"] = Recipe(side=32, alpha=0.35).as_dict()
+    (folder / "run.json").write_text(json.dumps(described))
+    keras.utils.set_random_seed(5)
+    network = build_classifier(weights=None, side=32, alpha=0.35).full
+    for name in ("final", *(f"fold-{fold}" for fold in range(FOLDS))):
+        save_network(folder / name / "network.npz", network)
+    table = folder / "out-of-fold.csv"
+    table.write_text("".join(line for line in table.read_text().splitlines(keepends=True) if ",close," not in line))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def untrained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `ml train` leaves, without the training: made once, for it takes seconds. Not to be written to."""

@@ -14,7 +14,9 @@ from PIL import Image
 from ml.__main__ import main
 from ml.bench import synthetic_image
 from ml.data.records import FOLDS, ImageRecord
+from ml.results import Commands
 from ml.shortcuts import hospital_figures, marks_figures, marks_only, masked_figures, paired_figures
+from ml.side_results import shortcut_table
 
 
 def made_records(count: int, *, source: str, device: str = "") -> list[ImageRecord]:
@@ -120,11 +122,17 @@ def test_the_command_questions_the_installed_model(collection, tmp_path, capsys)
 
 
 @pytest.mark.slow
-def test_the_command_masks_the_marks_for_the_fold_networks(two_look_run, collection, tmp_path, capsys):
+def test_the_command_masks_the_marks_for_the_fold_networks(two_look_run, one_look_run, collection, tmp_path, capsys):
     out = tmp_path / "shortcuts.json"
     arguments = ["shortcuts", "--data", str(collection), "--out", str(out), "--resamples", "5"]
-    assert main([*arguments, "--run", str(two_look_run)]) == 0
-    masked = json.loads(out.read_text())["masked"]["clinic"]
+    beside = ["--beside", f"one look={one_look_run}", "--beside", f"itself={two_look_run}"]
+    assert main([*arguments, "--run", str(two_look_run), *beside]) == 0
+    report = json.loads(out.read_text())
+    masked = report["masked"]["clinic"]
+    assert report["masked_beside"]["itself"]["clinic"] == masked
+    assert report["masked_beside"]["one look"]["clinic"]["plain"]["accuracy"]["n"] == 20
+    table = shortcut_table(tmp_path, Commands())
+    assert "| fold networks of one look on clinic, text and calipers masked: accuracy | 20 |" in table
     assert masked["plain"]["accuracy"]["n"] == masked["masked"]["auc_malignant"]["n"] == 20
     assert 0 <= masked["covered"] < 0.1
     assert main([*arguments, "--run", str(tmp_path / "no-run")]) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -168,26 +167,6 @@ def test_a_network_begins_as_that_of_its_own_split(two_look_run, records):
         run.start(network, split="train-clinic")
     with pytest.raises(DataError, match="another shape"):
         run.start(build_two_looks(weights=None, side=32, alpha=0.35, width=8), split="fold-1")
-
-
-@pytest.fixture
-def one_look_run(two_look_run, tmp_path):
-    """The same run as one of us-mobilenetv2 1.0.0 was: one look, a recipe without a decoder."""
-    import keras
-
-    from ml.networks.mobilenet import build_classifier
-    from ml.recipe import Recipe
-    from ml.runs import save_network
-
-    folder = shutil.copytree(two_look_run, tmp_path / "one-look")
-    described = json.loads((folder / "run.json").read_text())
-    del described["kind"]
-    described["recipe"] = Recipe(side=32, alpha=0.35).as_dict()
-    (folder / "run.json").write_text(json.dumps(described))
-    keras.utils.set_random_seed(5)
-    for name in ("final", "fold-0"):
-        save_network(folder / name / "network.npz", build_classifier(weights=None, side=32, alpha=0.35).full)
-    return folder
 
 
 def test_teachers_say_the_mean_of_what_their_networks_say_of_the_image(two_look_run, one_look_run, records):

@@ -248,4 +248,4 @@ def test_the_command_measures_a_run_and_keeps_its_passes(two_look_run, collectio
     assert main(arguments) == 1
     assert "Finish the training of the folds first" in capsys.readouterr().err
     assert main([*arguments, "--member", "nameless"]) == 1
-    assert "must be NAME=FILE" in capsys.readouterr().err
+    assert "must be NAME=PATH" in capsys.readouterr().err
