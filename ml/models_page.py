@@ -146,7 +146,7 @@ def _body(section: str) -> str:
 
 
 def _goals(model: InstalledModel, evaluation: Mapping[str, Any]) -> str:
-    rows = comparison_rows(evaluation)
+    rows = comparison_rows(evaluation, modality=model.modality)
     return markdown_table(COMPARISON_HEADER, rows) if rows else ""
 
 

@@ -197,11 +197,11 @@ def main_table(rows: Sequence[ResultRow], commands: Commands) -> str:
             first = next(iter(own.values()))
             letters = "".join(dict.fromkeys(f" {commands.letter(row.command)}" for row in own.values())).strip()
             cells = [figure_text(own[name].as_dict()) if name in own else "-" for name in named]
-            lines.append([_place(place), system, split, str(first.n), *cells, letters])
+            lines.append([place_name(place), system, split, str(first.n), *cells, letters])
         goal = {each.path[2]: each.bound for each in GOALS if each.path[:2] == ("cross_validation", place)}
         if goal:
             bounds = [f"**{number_text(goal[name])}**" if goal.get(name) else "-" for name in named]
-            lines.append([_place(place), "**goal**", "-", "-", *bounds, "-"])
+            lines.append([place_name(place), "**goal**", "-", "-", *bounds, "-"])
     header = ["set", "system", "split", "n", *(COLUMNS[name] for name in named), "command"]
     return markdown_table(header, lines)
 
@@ -211,7 +211,7 @@ def other_table(rows: Sequence[ResultRow], commands: Commands) -> str:
     others = [row for row in rows if row.figure not in COLUMNS]
     lines = [
         [
-            _place(place),
+            place_name(place),
             row.system,
             row.split,
             row.figure.replace("_", " "),
@@ -233,5 +233,6 @@ def _places(rows: Sequence[ResultRow]) -> list[str]:
     return sorted(found, key=lambda place: known.index(place) if place in known else len(known) + ("->" not in place))
 
 
-def _place(place: str) -> str:
+def place_name(place: str) -> str:
+    """A collection, or ``a -> b``, in words."""
     return " → ".join(SETS.get(part.strip(), part.strip()) for part in place.split("->"))

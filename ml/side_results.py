@@ -8,7 +8,7 @@ from typing import Any
 
 from ml.goals import SETS
 from ml.markdown import figure_text, markdown_table
-from ml.results import COLUMNS, EFFECTS, ORIGIN, TRIED, Commands, is_side_result
+from ml.results import COLUMNS, EFFECTS, ORIGIN, TRIED, Commands, is_side_result, place_name
 from ml.storage import read_json
 
 
@@ -85,7 +85,7 @@ def tried_table(folder: Path, commands: Commands) -> str:
                 own = {each["figure"]: each for each in found if (each["set"], each["idea"]) == (place, idea)}
                 first = next(iter(own.values()))
                 cells = [_beside_served(own[name]) if name in own else "-" for name in shown]
-                lines.append([SETS.get(place, place), idea, first["passes"], first["n"], *cells, letter])
+                lines.append([place_name(place), idea, first["passes"], first["n"], *cells, letter])
             lines.sort(key=lambda line: list(SETS.values()).index(line[0]) if line[0] in SETS.values() else len(SETS))
             header = ["set", "idea", "passes", "n", *(names[name] for name in shown), "command"]
             if lines:

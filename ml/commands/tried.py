@@ -24,6 +24,7 @@ def run(arguments: Sequence[str]) -> int:
         keys = [record.key for record in records]
         others, instead = ([_named(text, keys) for text in given] for given in (options.member, options.instead))
         # TensorFlow takes seconds to load: wrong options are reported before.
+        from ml.looks.elsewhere_trials import FILE, try_elsewhere
         from ml.looks.folds import FoldNetworks
         from ml.looks.fusion_trials import try_fusions
         from ml.looks.outline_trials import outlines_of, try_outlines
@@ -49,10 +50,21 @@ def run(arguments: Sequence[str]) -> int:
             instead=[(name, each, outline) for name, each, outline in drawn if outline is not None],
             resamples=options.resamples,
         )
+        crossed = [(name, path.parent / FILE) for name, _, path in instead if (path.parent / FILE).is_file()]
+        elsewhere = (
+            try_elsewhere(
+                records,
+                LogitTable.read(options.run / FILE),
+                [(name, LogitTable.read(path)) for name, path in crossed],
+                resamples=options.resamples,
+            )
+            if crossed and (options.run / FILE).is_file()
+            else []
+        )
         content = {
             "command": shlex.join(["python", "-m", "ml", "tried", *arguments]),
             "model": options.title,
-            "tried": [each.as_dict() for each in fusions],
+            "tried": [each.as_dict() for each in (*fusions, *elsewhere)],
             "outlines": [each.as_dict() for each in outlines],
         }
         write_json(options.out, content)

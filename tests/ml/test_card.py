@@ -115,6 +115,14 @@ def test_a_goal_is_reached_or_missed_by_its_own_direction(two_looks):
     assert rows["BUSI", "expected calibration error, calibrated"][4:6] == ["<= 0.050", "missed"]
 
 
+def test_a_model_of_contrast_enhanced_images_refuses_mammograms_by_another_name():
+    refused = {"refusals": {"other_images": {"mini-mias": figure(1.0, n=129)}}}
+    assert [row[1] for row in comparison_rows(refused)] == ["mammograms refused as ultrasound"]
+    (row,) = comparison_rows(refused, modality="CESM")
+    assert row[:3] == ["mini-MIAS", "ordinary mammograms refused as contrast-enhanced", "129"]
+    assert comparison_rows(refused, modality="MG") == []
+
+
 def test_a_figure_that_was_not_measured_makes_no_row():
     assert comparison_rows({}) == []
     assert found_at({"a": {"b": {"value": None}}}, ("a", "b")) is None

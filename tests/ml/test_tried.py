@@ -15,6 +15,7 @@ from ml.data.records import FOLDS, DataError, ImageRecord
 from ml.images import Letterbox
 from ml.logits import LogitTable
 from ml.looks.closeup import CloseUp
+from ml.looks.elsewhere_trials import try_elsewhere
 from ml.looks.evidence import EVIDENCE_NAMES, lesion_evidence, outline_features
 from ml.looks.fusion_trials import nested_ridge, nested_trees
 from ml.looks.outline_trials import best_threshold, by_evidence, outlines_of, try_outlines
@@ -186,6 +187,35 @@ def test_a_difference_is_paired():
     assert (found[0].difference_low, found[0].difference_high) == (0.1, 0.1), "the paired difference is not"
 
 
+def crossed(table: LogitTable) -> LogitTable:
+    """The table as it were of two networks, each trained on one collection and asked about the other."""
+    first = np.arange(len(table.keys)) % 2 == 0
+    return replace(
+        table,
+        models=tuple(np.where(first, "train-busbra", "train-busi").tolist()),
+        sources=tuple(np.where(first, "busi", "busbra").tolist()),
+    )
+
+
+def test_ideas_are_judged_from_hospital_to_hospital_too():
+    served = crossed(made_table())
+    records = [
+        replace(record, source=source) for record, source in zip(made_records(served), served.sources, strict=True)
+    ]
+    # The records' keys name their source.
+    served = replace(served, keys=tuple(record.key for record in records))
+    worse = replace(served, logits=served.logits + np.random.default_rng(3).normal(0, 4, served.logits.shape))
+    found = try_elsewhere(records, served, [("worse", worse)], resamples=50, say=lambda line: None)
+    assert {each.set for each in found} == {"busbra -> busi", "busi -> busbra"}
+    rows = {(each.idea, each.set, each.figure): each for each in found}
+    assert rows["as served: whole and close look fused", "busi -> busbra", "accuracy"].difference == 0
+    assert rows["worse", "busi -> busbra", "auc_malignant"].difference_high < 0
+    assert rows["worse", "busbra -> busi", "accuracy"].n == 60
+    with pytest.raises(ValueError, match="no network train-busi"):
+        lone = replace(served, models=("train-busbra",) * len(served.keys))
+        try_elsewhere(records, served, [("lone", lone)], resamples=5, say=lambda line: None)
+
+
 def test_ideas_have_a_table_of_their_own(tmp_path):
     figures = {"n": 608, "groups": 462, "value": 0.824, "low": 0.78, "high": 0.86}
     figures |= {"difference": 0.008, "difference_low": -0.002, "difference_high": 0.018}
@@ -194,8 +224,12 @@ def test_ideas_have_a_table_of_their_own(tmp_path):
     content = {"command": "python -m ml tried", "model": "m 1.0.0", "tried": [idea], "outlines": [outline]}
     (tmp_path / "us-tried.json").write_text(json.dumps(content))
     assert read_results(tmp_path) == []
+    crossing = {**idea, "set": "busbra -> busi", "figure": "auc_malignant"}
+    content["tried"].append(crossing)
+    (tmp_path / "us-tried.json").write_text(json.dumps(content))
     text = tried_table(tmp_path, Commands())
-    assert "| BUSI | ridge | 2 | 608 | 0.824, +0.008 (-0.002 to +0.018) | C1 |" in text
+    assert "| BUS-BRA → BUSI | ridge | 2 | 608 | - | 0.824, +0.008 (-0.002 to +0.018) | C1 |" in text
+    assert "| BUSI | ridge | 2 | 608 | 0.824, +0.008 (-0.002 to +0.018) | - | C1 |" in text
     assert "| BUSI | every image | 2 | 105 | 0.824, +0.008 (-0.002 to +0.018) | C1 |" in text
     assert tried_table(tmp_path / "nothing", Commands()) == ""
 
