@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml.commands.options import add_resamples, named_path
+from ml.data.records import DataError
 from ml.evaluate import cross_validation
 from ml.logits import LogitTable, joined
 from ml.results import ResultRow, model_rows
@@ -30,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
             passes = sum(len(table.looks) for _, table in tables)
             system = f"ensemble of {' and '.join(name for name, _ in tables)} ({passes} forward passes)"
             rows += _rows(joined(tables), system=system, command=command, resamples=options.resamples)
-    except (OSError, ValueError) as error:
+    except (DataError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     write_json(options.out, [row.as_dict() for row in rows])

@@ -149,11 +149,16 @@ def test_a_step_that_two_reports_state_is_shown_once(tmp_path):
 
 
 def test_side_results_of_the_shipped_model_are_of_its_version_and_agree_with_its_figures(shipped):
-    figures = read_json(shipped.evaluation_path)["cross_validation"]
+    evaluation = read_json(shipped.evaluation_path)
+    figures, elsewhere = evaluation["cross_validation"], evaluation["cross_set"]
     tried, shortcuts = (read_json(DOCS / "results" / f"{name}.json") for name in ("us-tried", "shortcuts"))
     assert tried["model"] == shortcuts["model"] == f"{shipped.name} {shipped.version}"
     served = {(each["set"], each["figure"]): each for each in tried["tried"] if each["idea"].startswith("as served")}
-    assert len(served) == 6
+    assert len(served) == 6 + 4
+    for network, found in elsewhere.items():
+        place = f"{network.removeprefix('train-')} -> {found['measured_on']}"
+        for name in ("accuracy", "auc_malignant"):
+            assert served[place, name]["value"] == found[name]["value"]
     for source in figures:
         for name in ("accuracy", "auc_malignant", "sensitivity_on_roc"):
             assert served[source, name]["value"] == figures[source][name]["value"]
@@ -242,4 +247,4 @@ def test_runs_are_fused_and_measured_side_by_side(tmp_path, capsys):
     assert fused > max(rows["a", "auc_malignant"], rows["b", "auc_malignant"])
     assert "ensemble of a and b" in capsys.readouterr().out
     assert main(["ensemble", "--run", "a", "--out", str(out)]) == 1
-    assert "NAME=FILE" in capsys.readouterr().err
+    assert "NAME=PATH" in capsys.readouterr().err
