@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
+from ml import gates
 from ml.__main__ import main
 from ml.bench import synthetic_image
 from ml.contract import OutcomeState
@@ -25,7 +27,9 @@ def release(run, collection, out, *more):
 
 
 @pytest.mark.slow
-def test_a_run_becomes_an_artefact_that_loads_and_judges(run, collection, tmp_path):
+def test_a_run_becomes_an_artefact_that_loads_and_judges(run, collection, tmp_path, monkeypatch):
+    # A sixth of the computed images shows what all would, in much less time.
+    monkeypatch.setattr("ml.looks.release.gather", partial(gates.gather, made_each=gates.MADE_EACH // 6))
     folder = tmp_path / "models" / "us-test" / "0.1.0"
     assert release(run, collection, folder, "--note", "Made by a test.") == 0
     installed = find_model("us-test", root=tmp_path / "models")
