@@ -81,13 +81,13 @@ def test_a_copy_in_the_same_fold_and_group_is_no_leak(clinic, capsys):
 def test_copies_with_marks_on_different_places_are_told_apart_from_those_that_agree(clinic, capsys):
     Image.open(clinic / "images" / "p0.png").save(clinic / "images" / "p1.png")
     rewrite_rows(clinic, lambda rows: rows[1].update(patient="0", label="benign"))
-    assert "0 copies on which different lesions are marked." in run(capsys, clinic)[1]
+    assert "0 pairs of copies on which different lesions are marked." in run(capsys, clinic)[1]
     mask = Image.open(clinic / "masks" / "p0.png")
     elsewhere = np.roll(np.asarray(mask), (mask.height // 2, mask.width // 2), axis=(0, 1))
     Image.fromarray(elsewhere).save(clinic / "masks" / "p1.png")
     status, out, _ = run(capsys, clinic)
     assert status == 0, "a second lesion of one frame is no fault"
-    assert "1 copies on which different lesions are marked:\n  clinic/p0 [benign, fold 0] and clinic/p1" in out
+    assert "1 pairs of copies on which different lesions are marked:\n  clinic/p0 [benign, fold 0] and clinic/p1" in out
 
 
 def test_the_limit_of_likeness_can_be_set(clinic, capsys):
