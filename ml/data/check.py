@@ -162,7 +162,9 @@ def lines(report: Report) -> list[str]:
     )
     conflicts = conflicting(report.records, report.pairs)
     told += _listed("copies with different labels (conflict)", _pair_lines(report.records, conflicts))
-    told += _listed("pairs of copies on which different lesions are marked", _pair_lines(report.records, report.elsewhere))
+    told += _listed(
+        "pairs of copies on which different lesions are marked", _pair_lines(report.records, report.elsewhere)
+    )
     return told
 
 
