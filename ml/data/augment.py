@@ -32,6 +32,7 @@ CLEAR_MARGIN = 1.1
 """Side of the square that must be free of lesion over the side of the one that is shown: lesions have halos."""
 
 CLEAR_TRIES = 40
+"""Random squares that are looked at before an image counts as having no room for one."""
 
 
 def plain_view(grey: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:

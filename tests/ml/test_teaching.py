@@ -55,6 +55,24 @@ def records(collection):
     return read_collections([collection])
 
 
+def test_every_mask_of_an_image_is_taught(records, tmp_path):
+    from dataclasses import replace
+
+    from PIL import Image
+
+    from ml.looks.views import _looks
+
+    record = records[0]
+    corner = np.zeros_like(np.asarray(Image.open(record.mask)))
+    corner[:20, :20] = 255
+    Image.fromarray(corner).save(tmp_path / "second.png")
+    both = replace(record, more_masks=(tmp_path / "second.png",))
+    plain = [_looks(each, index=0, recipe=SMALL, seed=1, grid=(32, 32))[1][0] for each in (record, both)]
+    assert not plain[0][:8, :8].any()
+    assert plain[1][3:6, 3:6].all()
+    assert (plain[1] >= plain[0]).all()
+
+
 @pytest.fixture
 def batches(records, tmp_path):
     """Batches of an epoch in which nearly every view gives way to a square without a lesion; and their cache."""
